@@ -1,0 +1,96 @@
+"""The one contract that every forecaster, baseline and blend obeys."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph import Cascade
+
+Floats = NDArray[np.float64]
+
+TRAJECTORY_POINTS = 13
+"""Points of a trajectory, the present and the horizon included: enough for a smooth sparkline, small on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What one forecast needs, prepared from a cascade as it stood at ``as_of``; numpy only, safe to cache.
+
+    ``inputs`` are the forecaster's own arrays. Everything else is the same for all forecasters.
+    """
+
+    cascade: str
+    as_of: float  # event time, seconds since the epoch
+    age_seconds: float  # as_of - root time, >= 0
+    horizon_seconds: float  # the age at which popularity is forecast
+    observed: int  # size at as_of
+    inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """A batch of B forecasts of the increment size(horizon) - size(as_of).
+
+    Shapes: increment, low, high (B,); trajectory_ages, trajectory_increments (B, TRAJECTORY_POINTS).
+    Row b of ``trajectory_ages`` goes from age_seconds to horizon_seconds (log-spaced from the present);
+    ``trajectory_increments`` rises monotonically from 0 to ``increment[b]``.
+    ``supercritical`` marks cascades for which the model has no finite answer; their increment is the model's documented cap.
+    """
+
+    increment: Floats
+    low: Floats
+    high: Floats
+    trajectory_ages: Floats
+    trajectory_increments: Floats
+    supercritical: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One cut of one cascade with its truth: a training or test example before any model prepared it."""
+
+    graph: Cascade
+    as_of: float
+    horizon_seconds: float
+    increment: int  # size at the horizon minus size at as_of
+
+
+class Forecaster(ABC):
+    """Forecasts how much a cascade will still grow.
+
+    Promises, checked for every forecaster by ``tests/forecasters/test_contract.py``: deterministic given a seed; never
+    NaN, never negative; ``low <= increment <= high``; a trajectory is monotone and ends in the increment; at or past the
+    horizon the increment is 0; permuting a batch permutes the answers; what else is in the batch changes nothing.
+    """
+
+    name: ClassVar[str]
+    needs_training: ClassVar[bool]
+    version: str = "0"
+
+    @abstractmethod
+    def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        """The example of one cascade at one time; reads only what had been seen at ``as_of``."""
+
+    @abstractmethod
+    def forecast(self, examples: Sequence[Example]) -> Forecasts:
+        """Forecast a batch; any ages and horizons may be mixed. An empty batch gives empty arrays."""
+
+    @abstractmethod
+    def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
+        """Fit to ``train``, choose by ``validation``; training-free forecasters only calibrate their interval."""
+
+    @abstractmethod
+    def save(self, directory: Path) -> None:
+        """Write config.json (and model.safetensors where there are tensors) into an existing directory."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path) -> Self:
+        """Read back what `save` wrote; raises `ModelStoreError` naming the file when it is missing or damaged."""
