@@ -16,7 +16,8 @@ from graph import Cascade
 Floats = NDArray[np.float64]
 
 TRAJECTORY_POINTS = 13
-"""Points of a trajectory, the present and the horizon included: enough for a smooth sparkline, small on the wire."""
+"""Points of a trajectory, the present and the horizon included: enough for a smooth sparkline, small on the
+wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class Example:
 class Forecasts:
     """A batch of B forecasts of the increment size(horizon) - size(as_of).
 
-    Shapes: increment, low, high (B,); trajectory_ages, trajectory_increments (B, TRAJECTORY_POINTS).
-    Row b of ``trajectory_ages`` goes from age_seconds to horizon_seconds (log-spaced from the present);
-    ``trajectory_increments`` rises monotonically from 0 to ``increment[b]``.
-    ``supercritical`` marks cascades for which the model has no finite answer; their increment is the model's documented cap.
+    Shapes: increment, low, high (B,); trajectory_ages, trajectory_increments (B, TRAJECTORY_POINTS). Row b of
+    ``trajectory_ages`` goes from age_seconds to horizon_seconds (log-spaced from the present);
+    ``trajectory_increments`` rises monotonically from 0 to ``increment[b]``. ``supercritical`` marks cascades
+    for which the model has no finite answer; their increment is the model's documented cap.
     """
 
     increment: Floats
@@ -65,9 +66,10 @@ class Case:
 class Forecaster(ABC):
     """Forecasts how much a cascade will still grow.
 
-    Promises, checked for every forecaster by ``tests/forecasters/test_contract.py``: deterministic given a seed; never
-    NaN, never negative; ``low <= increment <= high``; a trajectory is monotone and ends in the increment; at or past the
-    horizon the increment is 0; permuting a batch permutes the answers; what else is in the batch changes nothing.
+    Promises, checked for every forecaster by ``tests/forecasters/test_contract.py``: deterministic given a
+    seed; never NaN, never negative; ``low <= increment <= high``; a trajectory is monotone and ends in the
+    increment; at or past the horizon the increment is 0; permuting a batch permutes the answers; what else is
+    in the batch changes nothing.
     """
 
     name: ClassVar[str]
@@ -84,7 +86,8 @@ class Forecaster(ABC):
 
     @abstractmethod
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
-        """Fit to ``train``, choose by ``validation``; training-free forecasters only calibrate their interval."""
+        """Fit to ``train``, choose by ``validation``; training-free forecasters only calibrate their
+        interval."""
 
     @abstractmethod
     def save(self, directory: Path) -> None:
@@ -93,4 +96,5 @@ class Forecaster(ABC):
     @classmethod
     @abstractmethod
     def load(cls, directory: Path) -> Self:
-        """Read back what `save` wrote; raises `ModelStoreError` naming the file when it is missing or damaged."""
+        """Read back what `save` wrote; raises `ModelStoreError` naming the file when it is missing or
+        damaged."""

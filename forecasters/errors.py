@@ -1,0 +1,10 @@
+"""What can go wrong with models on disk, said to the user."""
+
+from __future__ import annotations
+
+from graph.errors import UserError
+
+
+class ModelStoreError(UserError):
+    """A stored model is missing, damaged or misnamed; the message names the file or the name, and the
+    mend."""

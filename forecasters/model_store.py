@@ -1,0 +1,345 @@
+"""Models on disk: ``<store>/<name>/<version>/`` with config.json, tensors and card.md, and the aliases of
+each name.
+
+Two stores are searched: the user's (``CASCADECAST_MODELS_DIR``, default ``./models``), then the weights
+shipped in this package. A version appears whole or not at all (written aside, then renamed) and never changes
+afterwards; which one is the champion is a small JSON file that is replaced atomically, so a worker may read
+it at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from forecasters.base import Forecaster
+from forecasters.errors import ModelStoreError
+
+__all__ = ["ModelStore", "ModelStoreError", "StoredModel", "load_forecaster", "read_config", "write_config"]
+
+FORMAT: Final = 1
+"""Of config.json; raised when an older reader would misread a newer file."""
+
+CONFIG_FILE: Final = "config.json"
+TENSORS_FILE: Final = "model.safetensors"
+CARD_FILE: Final = "card.md"
+ALIASES_FILE: Final = "aliases.json"
+
+SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
+
+Alias = Literal["champion", "challenger"]
+ALIASES: Final[tuple[Alias, ...]] = ("champion", "challenger")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?")
+
+
+def user_store_directory() -> Path:
+    """Where the user's models live: ``CASCADECAST_MODELS_DIR``, else ``models`` in the working directory."""
+    return Path(os.environ.get("CASCADECAST_MODELS_DIR") or "models")
+
+
+def checked_name(text: str, what: str = "model name") -> str:
+    """``text`` if it can name a directory and nothing outside it; raises `ModelStoreError` otherwise."""
+    if not _NAME.fullmatch(text) or ".." in text:
+        raise ModelStoreError(f"{text!r} is no {what}: use up to 64 letters, digits, or . _ + - between them")
+    return text
+
+
+def write_config(directory: Path, config: dict[str, Any]) -> None:
+    """Write config.json; the format version is added here. Numbers must be finite."""
+    text = json.dumps({"format": FORMAT, **config}, indent=2, allow_nan=False)
+    _replace_text(directory / CONFIG_FILE, text + "\n")
+
+
+def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any]:
+    """Read config.json; raises `ModelStoreError` when it is missing, damaged, too new, or of another
+    forecaster."""
+    path = directory / CONFIG_FILE
+    config = _read_json(path)
+    if config.get("format") != FORMAT:
+        raise ModelStoreError(
+            f"{path}: format {config.get('format')!r}, this version reads {FORMAT}; upgrade or retrain"
+        )
+    if forecaster is not None and config.get("forecaster") != forecaster:
+        raise ModelStoreError(f"{path}: holds a {config.get('forecaster')!r} model, not {forecaster!r}")
+    return config
+
+
+def write_tensors(directory: Path, tensors: dict[str, NDArray[Any]]) -> None:
+    """Write model.safetensors."""
+    save_file(
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, directory / TENSORS_FILE
+    )
+
+
+def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
+    """Read model.safetensors; raises `ModelStoreError` when it is missing or damaged."""
+    path = directory / TENSORS_FILE
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError as error:
+        raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelStoreError(
+            f"{path}: damaged ({error}); train the model again or restore the file"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """One version of one model, where it lies and what it is called."""
+
+    name: str
+    version: str
+    directory: Path
+    shipped: bool
+    aliases: tuple[str, ...]
+
+    def config(self) -> dict[str, Any]:
+        """Its config.json."""
+        return read_config(self.directory, self.name)
+
+    def card(self) -> str:
+        """Its card.md, empty when it has none."""
+        path = self.directory / CARD_FILE
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def load(self) -> Forecaster:
+        """The forecaster, ready to forecast."""
+        from forecasters.registry import forecaster_class
+
+        forecaster = forecaster_class(self.name).load(self.directory)
+        forecaster.version = self.version
+        return forecaster
+
+
+class ModelStore:
+    """One directory of models. ``shipped`` stores are read only."""
+
+    def __init__(self, root: Path, *, shipped: bool = False) -> None:
+        self.root = root
+        self.shipped = shipped
+
+    def names(self) -> list[str]:
+        """The models that have at least one version."""
+        if not self.root.is_dir():
+            return []
+        return sorted(
+            path.name
+            for path in self.root.iterdir()
+            if _NAME.fullmatch(path.name) and self.versions(path.name)
+        )
+
+    def versions(self, name: str) -> list[str]:
+        """Versions of ``name``, oldest first (numbers in names compare as numbers: 9 before 10)."""
+        folder = self.root / checked_name(name)
+        if not folder.is_dir():
+            return []
+        found = [p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / CONFIG_FILE).is_file()]
+        return sorted(found, key=_natural)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """alias -> version, as promoted."""
+        found = self._alias_file(name).get("aliases", {})
+        return {
+            str(alias): str(version) for alias, version in found.items() if version in self.versions(name)
+        }
+
+    def history(self, name: str) -> list[dict[str, str | None]]:
+        """Promotions of ``name``, oldest first: alias, version, previous."""
+        return list(self._alias_file(name).get("history", []))
+
+    def get(self, name: str, version: str) -> StoredModel:
+        """One version (or the one an alias names); raises `ModelStoreError` that lists what there is."""
+        known = self.versions(name)
+        aliases = self.aliases(name)
+        wanted = aliases.get(version, version)
+        checked_name(wanted, "version")
+        if wanted not in known:
+            listed = ", ".join(known) or "none"
+            raise ModelStoreError(
+                f"{self.root}: {name} has no version or alias {version!r} (versions: {listed})"
+            )
+        called = tuple(alias for alias, target in sorted(aliases.items()) if target == wanted)
+        return StoredModel(name, wanted, self.root / name / wanted, self.shipped, called)
+
+    def next_version(self, name: str) -> str:
+        """The smallest whole number above all numeric versions, as text."""
+        return str(1 + max((int(v) for v in self.versions(name) if v.isdecimal()), default=0))
+
+    def publish(
+        self,
+        forecaster: Forecaster,
+        *,
+        version: str | None = None,
+        training: dict[str, Any] | None = None,
+        card: Callable[[StoredModel], str] | str = "",
+    ) -> StoredModel:
+        """Write ``forecaster`` as a new version; ``training`` (data, protocol, seed, cost) joins its
+        config.json.
+
+        The first version of a name becomes its champion. Raises `ModelStoreError` when the version exists.
+        """
+        self._must_be_writable()
+        name = checked_name(forecaster.name)
+        version = checked_name(version or self.next_version(name), "version")
+        target = self.root / name / version
+        if target.exists():
+            raise ModelStoreError(f"{target} exists; versions never change, so choose another --version")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        forecaster.version = version
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+        try:
+            forecaster.save(aside)
+            if training is not None:
+                config = read_config(aside, name)
+                config.pop("format")
+                write_config(aside, {**config, "version": version, "training": training})
+            stored = StoredModel(name, version, target, self.shipped, ())
+            text = card(stored) if callable(card) else card
+            _replace_text(aside / CARD_FILE, text)
+            aside.chmod(0o755)  # mkdtemp's 0700 would hide the model from a worker under another account
+            aside.rename(target)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        if "champion" not in self.aliases(name):
+            self.promote(name, version)
+        return self.get(name, version)
+
+    def promote(self, name: str, version: str, alias: Alias = "champion") -> StoredModel:
+        """Let ``alias`` name ``version`` from now on; the step is kept so that `rollback` can undo it."""
+        self._must_be_writable()
+        _checked_alias(alias)
+        model = self.get(name, version)
+        state = self._alias_file(name)
+        aliases = dict(state.get("aliases", {}))
+        previous = aliases.get(alias)
+        aliases[alias] = model.version
+        history = [
+            *state.get("history", []),
+            {"alias": alias, "version": model.version, "previous": previous},
+        ]
+        self._write_aliases(name, aliases, history)
+        return self.get(name, model.version)
+
+    def rollback(self, name: str, alias: Alias = "champion") -> StoredModel:
+        """Undo the last promotion of ``alias``; raises `ModelStoreError` when there is none before it."""
+        self._must_be_writable()
+        _checked_alias(alias)
+        state = self._alias_file(name)
+        history = list(state.get("history", []))
+        last = next((i for i in reversed(range(len(history))) if history[i].get("alias") == alias), None)
+        previous = None if last is None else history[last].get("previous")
+        if last is None or previous is None:
+            raise ModelStoreError(f"{self.root}: {name} has had no earlier {alias} to go back to")
+        model = self.get(name, str(previous))
+        del history[last]
+        self._write_aliases(name, {**state.get("aliases", {}), alias: model.version}, history)
+        return self.get(name, model.version)
+
+    def _must_be_writable(self) -> None:
+        if self.shipped:
+            raise ModelStoreError(
+                f"{self.root} holds shipped models and is read only; use a store of your own"
+            )
+
+    def _alias_file(self, name: str) -> dict[str, Any]:
+        path = self.root / checked_name(name) / ALIASES_FILE
+        return _read_json(path) if path.exists() else {}
+
+    def _write_aliases(self, name: str, aliases: dict[str, str], history: list[Any]) -> None:
+        text = json.dumps({"aliases": aliases, "history": history}, indent=2)
+        _replace_text(self.root / name / ALIASES_FILE, text + "\n")
+
+
+def default_stores(directory: Path | None = None) -> list[ModelStore]:
+    """The user's store (or ``directory``), then the shipped one."""
+    return [ModelStore(directory or user_store_directory()), ModelStore(SHIPPED_WEIGHTS, shipped=True)]
+
+
+def find_model(spec: str, directory: Path | None = None) -> StoredModel | None:
+    """The stored model that ``name``, ``name@version`` or ``name@champion`` means, or None for a bare,
+    unstored name.
+
+    A bare name means its champion, in the user's store if one was promoted there, else the newest shipped
+    version. Raises `ModelStoreError` for a bad name, or a version or alias that no store has.
+    """
+    name, _, wanted = spec.partition("@")
+    checked_name(name)
+    stores = default_stores(directory)
+    for store in stores:
+        if (wanted or "champion") in (*store.aliases(name), *store.versions(name)):
+            return store.get(name, wanted or "champion")
+    if wanted in ("", "champion"):
+        shipped = stores[-1].versions(name)
+        if shipped:
+            return stores[-1].get(name, shipped[-1])
+    if not wanted:
+        return None
+    places = " and ".join(str(store.root) for store in stores)
+    raise ModelStoreError(f"no model {spec!r} in {places}; 'cascadecast models list' shows what there is")
+
+
+def load_forecaster(spec: str, directory: Path | None = None) -> Forecaster:
+    """Load a model by ``name``, ``name@version``, ``name@champion`` or ``name@challenger``.
+
+    A training-free forecaster needs no stored version. Raises `ModelStoreError` for one that must be trained
+    first, and for an unknown name.
+    """
+    from forecasters.registry import forecaster_class
+
+    found = find_model(spec, directory)
+    if found is not None:
+        return found.load()
+    kind = forecaster_class(spec)
+    if kind.needs_training:
+        raise ModelStoreError(
+            f"{spec} has not been trained; run 'cascadecast train {spec} --data FILE' first"
+        )
+    return kind()
+
+
+def _checked_alias(alias: str) -> None:
+    if alias not in ALIASES:
+        raise ModelStoreError(f"unknown alias {alias!r}; use one of {', '.join(ALIASES)}")
+
+
+def _natural(version: str) -> list[tuple[int, int, str]]:
+    """Sort key in which runs of digits compare as numbers."""
+    return [
+        (1, int(part), "") if part.isdecimal() else (0, 0, part)
+        for part in re.split(r"(\d+)", version)
+        if part
+    ]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
+    except (OSError, ValueError) as error:
+        raise ModelStoreError(f"{path}: cannot be read as JSON ({error}); restore the file") from error
+    if not isinstance(found, dict):
+        raise ModelStoreError(f"{path}: must hold a JSON object; restore the file")
+    return found
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write and rename: a reader sees the old file or the new one, whole."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

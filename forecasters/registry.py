@@ -1,0 +1,40 @@
+"""Every forecaster by name. Classes are imported when asked for: listing the names costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Final
+
+from forecasters.base import Forecaster
+from forecasters.errors import ModelStoreError
+
+_CLASSES: Final[dict[str, tuple[str, str]]] = {
+    "mean": ("forecasters.mean", "MeanForecaster"),
+    "log-linear": ("forecasters.log_linear", "LogLinearForecaster"),
+    "ridge": ("forecasters.ridge", "RidgeForecaster"),
+    "lightgbm": ("forecasters.gradient_boosting", "GradientBoostingForecaster"),
+    "seismic": ("forecasters.seismic", "SeismicForecaster"),
+    "hawkes": ("forecasters.hawkes", "HawkesForecaster"),
+    "concat": ("forecasters.concat", "ConCatForecaster"),
+}
+"""name -> (module, class), in the order in which tables show them."""
+
+
+def forecaster_names() -> list[str]:
+    """All names, in the order of tables."""
+    return list(_CLASSES)
+
+
+def forecaster_class(name: str) -> type[Forecaster]:
+    """The class called ``name``; raises `ModelStoreError` that lists the names for an unknown one."""
+    if name not in _CLASSES:
+        raise ModelStoreError(f"unknown model {name!r}; the models are {', '.join(_CLASSES)}")
+    module, attribute = _CLASSES[name]
+    found: type[Forecaster] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def missing_extra(name: str) -> str | None:
+    """The install extra without which ``name`` cannot run here, or None."""
+    return "train" if name == "lightgbm" and find_spec("lightgbm") is None else None
