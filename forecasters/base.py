@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from graph import Cascade
+from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +33,12 @@ class Example:
     horizon_seconds: float  # the age at which popularity is forecast
     observed: int  # size at as_of
     inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: CascadeView, horizon_seconds: float, inputs: dict[str, NDArray[Any]]) -> Self:
+        """The example of a view: its common part is read off, ``inputs`` are the forecaster's own."""
+        age = max(view.age_seconds, 0.0)
+        return cls(view.cascade, view.as_of, age, horizon_seconds, view.size, inputs)
 
 
 @dataclass(frozen=True, slots=True)
