@@ -1,0 +1,66 @@
+"""What a ConCat model is made of: every size and switch, with the reason for each value that is not obvious."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, Self
+
+GRAPHWAVE_FEATURES: Final = 40
+"""Two heat-kernel scales x ten points of the characteristic function x (cos, sin)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConCatConfig:
+    """Architecture and training of one ConCat model (arXiv 2409.16623; sizes of its published Weibo runs)."""
+
+    side_features: bool = False
+    """False: the paper's protocol strictly (the observed events only). True: the rolling model, any age, with counts."""
+
+    event_cap: int = 100
+    """Events the sequence sees; the papers' models see the earliest 100."""
+    recent_events: int = 0
+    """How many of ``event_cap`` are the latest ones when a cascade is longer; 0 as in the paper."""
+
+    state_size: int = 64
+    dynamics: Literal["linear", "deep"] = "linear"
+    global_features: int = 0
+    """Width of the users' global embedding beside the 40 GraphWave features; 0 leaves that half of the encoder out."""
+
+    attention_heads: int = 2
+    attention_head_size: int = 32
+    feed_forward_size: int = 64
+    dropout: float = 0.1
+    side_hidden: int = 32
+    """Width of the head's hidden layer for side features, small because a few thousand cascades train it."""
+
+    likelihood_weight: float = 0.1
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 1e-6
+    epochs: int = 100
+    """Length of the cosine schedule; early stopping usually ends training long before."""
+    patience: int = 15
+    batch_size: int = 64
+    max_gradient_norm: float = 5.0
+    """The likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
+
+    @property
+    def encoded_size(self) -> int:
+        """Width of an encoded event: the local stack and, where there is one, the global stack."""
+        return GRAPHWAVE_FEATURES + self.global_features
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Build from `to_json`'s output; raises `ValueError` naming a key that this version does not know."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"unknown ConCat settings: {', '.join(unknown)}")
+        values = dict(values)
+        if "betas" in values:
+            first, second = values["betas"]
+            values["betas"] = (float(first), float(second))
+        return cls(**values)
