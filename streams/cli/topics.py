@@ -1,0 +1,91 @@
+"""``cascadecast topics create | check``: the topics as declared in `streams.topics`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from streams.kafka_clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
+
+Bootstrap = Annotated[
+    str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")
+]
+Partitions = Annotated[int, typer.Option(min=1, help="Partitions of each topic.")]
+Replication = Annotated[
+    int | None, typer.Option(min=1, help="Copies of each partition.  [default: up to 3, one a broker]")
+]
+Prefix = Annotated[str, typer.Option("--topic-prefix", help="First part of the topics' names.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Create and check the Kafka topics as declared.", no_args_is_help=True)
+    group.command()(create)
+    group.command()(check)
+    app.add_typer(group, name="topics")
+
+
+def create(
+    bootstrap_servers: Bootstrap = FALLBACK_BOOTSTRAP_SERVERS,
+    partitions: Partitions = 8,
+    replication: Replication = None,
+    topic_prefix: Prefix = "social",
+    amend: Annotated[
+        bool, typer.Option("--amend", help="Also set existing topics' settings as declared.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Create the topics that are missing; what exists is left as it is unless --amend is given."""
+    from streams.topics import create_topics, declared_topics
+
+    began = time.monotonic()
+    report = create_topics(
+        bootstrap_servers, declared_topics(partitions, replication, topic_prefix), amend=amend
+    )
+    if json:
+        from streams.cli.results import print_result
+
+        rows = [{"topic": name, "state": "created"} for name in report.created]
+        rows += [{"topic": name, "state": "existing"} for name in report.existing]
+        rows += [{"topic": one.topic, "state": "amended", one.what: one.wanted} for one in report.amended]
+        print_result("topics create", time.monotonic() - began, rows)
+        return
+    for name in report.created:
+        typer.echo(f"created   {name}")
+    for name in report.existing:
+        typer.echo(f"exists    {name}")
+    for one in report.amended:
+        typer.echo(f"amended   {one.topic}: {one.what} {one.found} -> {one.wanted}")
+
+
+def check(
+    bootstrap_servers: Bootstrap = FALLBACK_BOOTSTRAP_SERVERS,
+    partitions: Partitions = 8,
+    replication: Replication = None,
+    topic_prefix: Prefix = "social",
+    app_id: Annotated[
+        str | None, typer.Option(help="The workers' app id: also check the changelogs of their tables.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare the cluster with the declaration; exit code 1 when anything differs."""
+    from streams.topics import check_topics, declared_topics
+
+    began = time.monotonic()
+    specs = declared_topics(partitions, replication, topic_prefix)
+    defects = check_topics(bootstrap_servers, specs, app_id=app_id)
+    if json:
+        from streams.cli.results import print_result
+
+        print_result("topics check", time.monotonic() - began, [asdict(defect) for defect in defects])
+    else:
+        for one in defects:
+            typer.echo(f"{one.topic}: {one.what} is {one.found}, should be {one.wanted}; mend: {one.mend}")
+        if not defects:
+            typer.echo(f"all {len(specs)} topics are as declared")
+    if defects:
+        raise typer.Exit(1)
