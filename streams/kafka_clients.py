@@ -52,9 +52,7 @@ def kafka_client_config(bootstrap_servers: str, **security: str) -> dict[str, An
     }
 
 
-def connect(
-    bootstrap_servers: str, timeout_seconds: float = CONNECT_SECONDS
-) -> tuple[AdminClient, ClusterMetadata]:
+def connect(bootstrap_servers: str, timeout_seconds: float = CONNECT_SECONDS) -> tuple[AdminClient, ClusterMetadata]:
     """An admin client that has heard from the cluster, and what it heard.
 
     Raises `KafkaUnreachableError` naming the address when nothing answers in time.

@@ -136,9 +136,7 @@ def create_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, amend: 
     return report
 
 
-def check_topics(
-    bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: str | None = None
-) -> list[TopicDefect]:
+def check_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: str | None = None) -> list[TopicDefect]:
     """Everything in which the cluster differs from the declaration; empty when all is well.
 
     With the worker's ``app_id`` also its changelogs, which must have as many partitions as the events topic
@@ -176,9 +174,7 @@ def _layout_defects(spec: TopicSpec, found: Any, brokers: int) -> list[TopicDefe
             f"give --partitions {len(found.partitions)} if that is meant, "
             "else delete the topic and create it anew (adding partitions would tear cascades apart)"
         )
-        defects.append(
-            TopicDefect(spec.name, "partitions", str(len(found.partitions)), str(spec.partitions), mend)
-        )
+        defects.append(TopicDefect(spec.name, "partitions", str(len(found.partitions)), str(spec.partitions), mend))
     copies = sorted({len(partition.replicas) for partition in found.partitions.values()})
     wanted = spec.copies(brokers)
     if copies != [wanted]:
@@ -188,9 +184,7 @@ def _layout_defects(spec: TopicSpec, found: Any, brokers: int) -> list[TopicDefe
     return defects
 
 
-def _changelog_defects(
-    admin: AdminClient, topics: dict[str, Any], app_id: str, source: TopicSpec
-) -> list[TopicDefect]:
+def _changelog_defects(admin: AdminClient, topics: dict[str, Any], app_id: str, source: TopicSpec) -> list[TopicDefect]:
     """A table's changelog is partitioned as its source is, or the worker refuses to start."""
     partitions = len(topics[source.name].partitions) if source.name in topics else source.partitions
     changelogs = [name for name in topics if name.startswith(f"{app_id}-") and name.endswith("-changelog")]

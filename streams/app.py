@@ -1,0 +1,222 @@
+"""The Faust app: topics, the table of segments, the ingesting agent, the web pages, start and drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import faust
+import structlog
+from faust.web import Request, Response, View
+
+from streams.faust_internals import TableSegmentStore
+from streams.inference import ForecastService
+from streams.metrics import WorkerMetrics
+from streams.partition import Record
+from streams.settings import Settings
+from streams.topics import WATERMARK_HEADER
+from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
+
+log = structlog.get_logger("cascadecast.app")
+
+EXIT_FAULT: Final = 70
+"""EX_SOFTWARE: the worker met something it must not go on from; an orchestrator restarts it, and it recovers."""
+
+ROCKSDB_OPTIONS: Final = {
+    "driver": "rocksdict",
+    # One database a partition: Faust's defaults (3 x 64 MiB buffers, a 2 GiB cache) are for one big table.
+    "write_buffer_size": 4 * 1024 * 1024,
+    "max_write_buffer_number": 2,
+    "target_file_size_base": 16 * 1024 * 1024,
+    "block_cache_size": 4 * 1024 * 1024,
+    "max_open_files": 64,
+}
+
+
+class FaustPublisher:
+    """Publishes through the app's producer; keys decide the partition by Kafka's own murmur2."""
+
+    def __init__(self, app: faust.App, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def publish(
+        self, topic: str, messages: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
+    ) -> None:
+        """Send and wait for every acknowledgement; raises what the producer raises."""
+        send = self._app.producer.send
+        name = f"{self._prefix}.{topic}"
+        futures = [await send(name, key, value, None, None, headers) for key, value, headers in messages]
+        await asyncio.gather(*futures)
+
+
+def build_app(settings: Settings, service: ForecastService, partitions: int, replication: int) -> faust.App:
+    """The app of one worker. ``partitions`` is the source topic's count, which the changelog must match."""
+    app = faust.App(
+        settings.app_id,
+        broker=";".join(f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")),
+        store="rocksdb://",
+        datadir=str(settings.data_dir.absolute()),
+        topic_partitions=partitions,
+        topic_replication_factor=replication,
+        topic_disable_leader=True,
+        broker_commit_interval=settings.commit_interval_seconds,
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=settings.session_timeout_seconds / 6,
+        broker_max_poll_records=settings.batch_max_events,
+        stream_buffer_maxsize=settings.batch_max_events * 2,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        producer_acks=-1,
+        producer_compression_type="lz4",
+        producer_linger=0.005,
+        producer_max_batch_size=131_072,
+        consumer_auto_offset_reset="earliest",
+        web_host=settings.http_host,
+        web_port=settings.http_port,
+        web_bind=settings.http_host,
+        web_stats_enabled=False,
+        web_graph_enabled=False,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        web_metrics_enabled=False,
+        worker_redirect_stdouts=False,
+        logging_config={"version": 1, "disable_existing_loggers": False},
+    )
+    source = app.topic(
+        f"{settings.topic_prefix}.events",
+        key_serializer="raw",
+        value_serializer="raw",
+        key_type=bytes,
+        value_type=bytes,
+        internal=False,
+        allow_empty=True,
+    )
+    table = app.Table(
+        "segments",
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=partitions,
+        options=dict(ROCKSDB_OPTIONS),
+        help="Delta segments of the live cascades; see streams/segments.py",
+    )
+    metrics = WorkerMetrics()
+    core = WorkerCore(
+        settings,
+        service,
+        FaustPublisher(app, settings.topic_prefix),
+        lambda number: TableSegmentStore(table, number),
+        metrics,
+    )
+    app.cascadecast = core
+    _add_agent(app, core, source, settings)
+    _add_lifecycle(app, core, source)
+    _add_pages(app, core)
+    return app
+
+
+def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:
+    topic = source.get_topic_name()
+
+    @app.agent(source, name="ingest")
+    async def ingest(stream: faust.StreamT) -> None:
+        async for events in stream.take_events(settings.batch_max_events, within=settings.batch_within_seconds):
+            batches: dict[int, list[Record]] = {}
+            for event in events:
+                message = event.message
+                batches.setdefault(message.partition, []).append(_record(message))
+            try:
+                await core.ingest(batches, topic)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                # Faust would skip the batch and go on: records lost. Dying instead loses nothing.
+                _die(error)
+
+
+def _record(message: Any) -> Record:
+    headers = message.headers
+    watermark = None
+    if headers:
+        pairs = headers.items() if isinstance(headers, dict) else headers
+        for name, value in pairs:
+            if name == WATERMARK_HEADER:
+                watermark = _time(value)
+    return Record(message.value or b"", message.key, watermark, message.offset, message.timestamp)
+
+
+def _time(value: bytes) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _die(error: Exception) -> None:
+    log.critical("the worker cannot go on and exits; its restart recovers", exc_info=error)
+    os._exit(EXIT_FAULT)
+
+
+def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT) -> None:
+    topic = source.get_topic_name()
+
+    @app.on_rebalance_complete.connect
+    async def take_over(sender: Any, **_: Any) -> None:
+        del sender
+        numbers = {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
+        try:
+            await core.own(numbers)
+        except Exception as error:
+            _die(error)
+        core.metrics.ready.set(1)
+        log.info("ready", partitions=sorted(numbers))
+
+    @app.on_partitions_revoked.connect
+    async def step_back(sender: Any, revoked: set[faust.types.TP], **_: Any) -> None:
+        del sender, revoked
+        core.metrics.ready.set(0)
+
+    @app.on_before_shutdown.connect
+    async def finish(sender: Any, **_: Any) -> None:
+        del sender
+        await core.drain()
+
+    @app.task
+    async def forecasts() -> None:
+        try:
+            await core.run_forecasts()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _die(error)
+
+    @app.timer(IDLE_CHECK_SECONDS)
+    async def clock() -> None:
+        await core.tick()
+
+
+def _add_pages(app: faust.App, core: WorkerCore) -> None:
+    @app.page("/metrics")
+    async def metrics(view: View, request: Request) -> Response:
+        del request
+        return view.bytes(core.metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.page("/healthz")
+    async def healthz(view: View, request: Request) -> Response:
+        del request
+        return view.json({"status": "ok"})
+
+    @app.page("/readyz")
+    async def readyz(view: View, request: Request) -> Response:
+        del request
+        ready = core.metrics.ready._value.get() == 1.0
+        body = {
+            "ready": ready,
+            "partitions": sorted(core.assigned),
+            "models": [m.name for m in core._service.models],
+        }
+        return view.json(body, status=200 if ready else 503)

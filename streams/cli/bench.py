@@ -1,0 +1,69 @@
+"""``cascadecast bench``: figures and ratios that anyone can repeat."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Measure, beside a reference in the same run.", no_args_is_help=True)
+    group.command("state")(state)
+    group.command("forecasters")(forecasters)
+    app.add_typer(group, name="bench")
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def state(
+    events: Annotated[int, typer.Option(min=1000, help="Events to append.")] = 10_000_000,
+    cascades: Annotated[int, typer.Option(min=1, help="Cascades they fall into.")] = 100_000,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Memory and speed of the compact cascade state, beside networkx."""
+    from streams.bench import state as bench
+
+    started = perf_counter()
+    _show("bench state", bench.run(events, cascades, seed), json, started)
+
+
+def forecasters(json: Json = False) -> None:
+    """Speed of ConCat's fast path and of batched GraphWave, beside their reference implementations."""
+    from streams.bench import forecasters as bench
+    from streams.bench import graphwave
+
+    started = perf_counter()
+    _show("bench forecasters", [*bench.run(), *graphwave.run()], json, started)
+
+
+def _show(command: str, rows: list[dict[str, Any]], json: bool, started: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from streams.cli.results import print_result
+
+    if json:
+        print_result(command, perf_counter() - started, rows)
+        return
+    table = Table(title=f"cascadecast {command}")
+    for column in ("name", "value", "unit", "reference", "reference value", "ratio"):
+        table.add_column(column, justify="left" if column in ("name", "unit", "reference") else "right")
+    for row in rows:
+        table.add_row(
+            str(row["name"]),
+            _figure(row["value"]),
+            str(row["unit"]),
+            str(row.get("reference") or ""),
+            _figure(row.get("reference_value")),
+            _figure(row.get("ratio")),
+        )
+    Console().print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"

@@ -1,0 +1,58 @@
+"""``cascadecast worker``: the Faust worker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command; what it does not know goes to Faust's own worker command."""
+    app.command("worker", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(worker)
+
+
+def worker(
+    context: typer.Context,
+    bootstrap_servers: Annotated[
+        str | None,
+        typer.Option(help="Kafka: host:port, comma-separated. [env CASCADECAST_BOOTSTRAP_SERVERS]"),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Local copy of the durable state; one a worker.")] = None,
+    models: Annotated[str | None, typer.Option(help="Comma-separated: name, name@version or name@alias.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Port of /metrics, /healthz and /readyz.")] = None,
+    shed: Annotated[
+        bool | None,
+        typer.Option("--shed/--no-shed", help="Under overload supersede waiting forecasts, or hold back the input."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.", exists=True, dir_okay=False)] = None,
+    log_format: Annotated[str | None, typer.Option(help="json or console.")] = None,
+) -> None:
+    """Run a worker: events in, forecasts out. SIGTERM drains and stops it.
+
+    Every setting can be given as CASCADECAST_<NAME> or in a TOML file; further options go to Faust's worker.
+    """
+    from streams.app import build_app
+    from streams.inference import load_service
+    from streams.logs import configure_logging
+    from streams.settings import load_settings
+    from streams.topics import require_topics
+
+    settings = load_settings(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        data_dir=data_dir,
+        models=models,
+        http_port=http_port,
+        shed=shed,
+        log_format=log_format,
+    )
+    configure_logging(settings.log_level, settings.log_format)
+    source = require_topics(settings.bootstrap_servers, settings.topic_prefix)
+    service = load_service(settings)
+    app = build_app(settings, service, source.partitions, source.replication)
+    # Faust parses the process arguments itself.
+    sys.argv = ["cascadecast", "--loglevel", settings.log_level, "worker", *context.args]
+    app.main()

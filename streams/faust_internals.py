@@ -1,0 +1,64 @@
+"""Everything of Faust that is touched beyond its documented interface, in one place.
+
+A table write addressed to a partition: the public ``table[key] = value`` takes the partition from a task-local
+"current event", which batched consumption does not have, and returns before the changelog has acknowledged. Here the
+same two steps are taken with the partition named: the local store, then the changelog record, awaited.
+Pinned by ``tests/integration/test_durable_state.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import faust
+
+from streams.segments import SegmentStore
+
+
+class TableSegmentStore(SegmentStore):
+    """The segments of one partition in a Faust table with a RocksDB store."""
+
+    def __init__(self, table: faust.Table, partition: int) -> None:
+        self._table: Any = table
+        self._partition = partition
+
+    @property
+    def _db(self) -> Any:
+        return self._table.data._db_for_partition(self._partition)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All segments of the partition in the local store, in key order."""
+        offset_key = self._table.data.offset_key
+        for key, value in self._db.items():
+            if key != offset_key:
+                yield key, value
+
+    def get(self, key: bytes) -> bytes | None:
+        """One segment from the local store."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def newest_key(self) -> bytes | None:
+        """The greatest key of the partition; Faust's own entry sorts above all of ours and is stepped over."""
+        offset_key = self._table.data.offset_key
+        for key in self._db.keys(backwards=True):
+            if key != offset_key:
+                found: bytes = key
+                return found
+        return None
+
+    async def put(self, key: bytes, value: bytes) -> None:
+        """Write locally and to the changelog; returns once the changelog has acknowledged."""
+        self._db.put(key, value)
+        await self._send(key, value)
+
+    async def delete(self, key: bytes) -> None:
+        """Delete locally and send the changelog a tombstone."""
+        self._db.delete(key)
+        await self._send(key, None)
+
+    async def _send(self, key: bytes, value: bytes | None) -> None:
+        future: asyncio.Future[Any] = self._table.send_changelog(self._partition, key, value)
+        await future

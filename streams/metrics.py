@@ -1,0 +1,133 @@
+"""What the worker counts, for Prometheus: base units, bounded labels, never a cascade, user or post id.
+
+The counts add up, at any instant and over any crash-free run:
+received = the sum of the fates of ``cascadecast_events_total``;
+due = made + skipped + in flight, and published = made x models - failed.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from streams.partition import Fate, Skipped
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""From a small batch's service time to the point at which a forecast is of no more use within the minute."""
+
+
+class WorkerMetrics:
+    """The metrics of one worker, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.received = Counter(
+            "cascadecast_events_received", "Records taken from the events topic.", registry=self.registry
+        )
+        self.events = Counter(
+            "cascadecast_events",
+            "Records by what became of them; every record meets exactly one fate.",
+            ["fate"],
+            registry=self.registry,
+        )
+        self.late_applied = Counter(
+            "cascadecast_events_behind_watermark",
+            "Events applied although the watermark had passed them: later forecasts see them, earlier ones did not.",
+            registry=self.registry,
+        )
+        self.dead_letters = Counter(
+            "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
+        )
+        self.due = Counter("cascadecast_forecasts_due", "Forecasts that fell due.", registry=self.registry)
+        self.skipped = Counter(
+            "cascadecast_forecasts_skipped",
+            "Due forecasts not made, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.made = Counter(
+            "cascadecast_forecasts_made",
+            "Due forecasts that went through the models.",
+            registry=self.registry,
+        )
+        self.failed = Counter(
+            "cascadecast_forecasts_failed",
+            "Forecasts a model could not make.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.supercritical = Counter(
+            "cascadecast_forecasts_supercritical",
+            "Forecasts of cascades for which the model has no finite answer.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.published = Counter(
+            "cascadecast_forecasts_published",
+            "Forecast records acknowledged by Kafka.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.backlog = Gauge(
+            "cascadecast_forecasts_waiting", "Forecasts that are due and wait.", registry=self.registry
+        )
+        self.latency = Histogram(
+            "cascadecast_event_to_forecast_seconds",
+            "Wall time from the broker's timestamp of the batch that made a forecast due to its publication.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.inference = Histogram(
+            "cascadecast_inference_seconds",
+            "Time of a model for one batch, preparation included.",
+            ["model"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch = Histogram(
+            "cascadecast_batch_seconds",
+            "Time of one micro-batch from its records to durable state.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.models = Gauge(
+            "cascadecast_model_info", "Loaded models; always 1.", ["model", "version"], registry=self.registry
+        )
+        self.watermark = Gauge(
+            "cascadecast_watermark_timestamp_seconds",
+            "Event time up to which forecasts are made.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.live_cascades = Gauge(
+            "cascadecast_live_cascades", "Cascades in memory.", ["partition"], registry=self.registry
+        )
+        self.state_bytes = Gauge(
+            "cascadecast_state_stored_bytes",
+            "Bytes of the durable state log.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.changelog_bytes = Counter(
+            "cascadecast_changelog_bytes", "Bytes of durable state written.", registry=self.registry
+        )
+        self.recovery = Gauge(
+            "cascadecast_recovery_seconds",
+            "Time the last recovery of a partition's state took.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.ready = Gauge("cascadecast_ready", "1 when assigned, recovered and loaded.", registry=self.registry)
+        for fate in Fate:
+            self.events.labels(fate.value)
+        for reason in Skipped:
+            self.skipped.labels(reason.value)
+
+    def render(self) -> bytes:
+        """The exposition text of ``/metrics``."""
+        return generate_latest(self.registry)
+
+    def forget_partition(self, partition: int) -> None:
+        """Drop the series of a partition that another worker owns now."""
+        label = str(partition)
+        for gauge in (self.watermark, self.live_cascades, self.state_bytes, self.recovery):
+            gauge.remove(label)

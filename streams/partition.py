@@ -1,0 +1,195 @@
+"""The event-time machine of one partition: records in, cascades kept, due forecasts out. No Kafka.
+
+The worker runs one for each partition it is assigned, ``cascadecast forecast`` one for a whole file. All it does is a
+function of the sequence of records, so both make the same forecasts.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from graph import Cascade, CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from streams.schedule import Pending, Schedule
+from streams.settings import Settings
+
+
+class Fate(enum.StrEnum):
+    """What became of a record; every record meets exactly one fate."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    DEAD_LETTERED = "dead-lettered"
+    REKEYED = "rekeyed"
+    CONTROL = "control"
+
+
+class Skipped(enum.StrEnum):
+    """Why a due forecast was not made."""
+
+    TOO_SMALL = "too-small"
+    PAST_HORIZON = "past-horizon"
+    WITHDRAWN = "withdrawn"
+    GONE = "gone"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of the events topic as it came: nothing decoded yet."""
+
+    value: bytes
+    key: bytes | None = None
+    watermark: float | None = None  # the control header, where there is one
+    offset: int = -1
+    timestamp: float = math.nan  # broker time, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A forecast to make: the cascade as it stood at ``as_of``."""
+
+    partition: Partition
+    view: CascadeView
+    as_of: float
+    event: str
+
+    @property
+    def cascade(self) -> str:
+        """Id of the cascade."""
+        return self.view.cascade
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch did: the fates of its records, and what has to be made durable."""
+
+    fates: Counter[Fate] = field(default_factory=Counter)
+    dead: list[tuple[Record, Rejected]] = field(default_factory=list)
+    misrouted: list[tuple[Record, str]] = field(default_factory=list)
+    touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
+    pending: list[Pending] = field(default_factory=list)
+    left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
+    late_applied: int = 0  # applied, but behind the watermark
+
+
+class Partition:
+    """Live cascades, watermark and schedule of one partition."""
+
+    def __init__(self, number: int, settings: Settings) -> None:
+        self.number = number
+        self._settings = settings
+        self.store = CascadeStore(
+            retention_seconds=settings.retention_seconds,
+            max_live_cascades=settings.max_live_cascades,
+            max_events_per_cascade=settings.max_events_per_cascade,
+            idle_seconds=settings.idle_seconds,
+        )
+        self.watermark = Watermark(settings.allowed_lateness_seconds)
+        self.schedule = Schedule(settings.forecast_delay_seconds)
+        self.skipped: Counter[Skipped] = Counter()
+        self.due_total = 0
+        self._in_flight: Counter[float] = Counter()
+
+    def apply_records(self, records: Sequence[Record], *, check_keys: bool) -> Changes:
+        """Decode and apply a batch. With ``check_keys``, an event whose key is not its cascade is set aside."""
+        changes = Changes()
+        for record, decoded in zip(records, decode_batch([record.value for record in records]), strict=True):
+            if record.watermark is not None and not record.value:
+                self.watermark.advance_to(record.watermark)
+                changes.fates[Fate.CONTROL] += 1
+            elif isinstance(decoded, Rejected):
+                changes.dead.append((record, decoded))
+                changes.fates[Fate.DEAD_LETTERED] += 1
+            elif check_keys and record.key != decoded.cascade.encode():
+                changes.misrouted.append((record, decoded.cascade))
+                changes.fates[Fate.REKEYED] += 1
+            else:
+                self._apply(decoded, changes)
+        self._leave(changes)
+        return changes
+
+    def apply_events(self, events: Iterable[Event]) -> Changes:
+        """Apply events that were decoded elsewhere."""
+        changes = Changes()
+        for event in events:
+            self._apply(event, changes)
+        self._leave(changes)
+        return changes
+
+    def _apply(self, event: Event, changes: Changes) -> None:
+        watermark = self.watermark.value
+        outcome = self.store.apply(event, watermark)
+        self.watermark.advance(event.time)
+        if outcome is Outcome.DUPLICATE:
+            changes.fates[Fate.DUPLICATE] += 1
+            return
+        if outcome is Outcome.LATE:
+            changes.fates[Fate.LATE] += 1
+            return
+        changes.fates[Fate.APPLIED] += 1
+        changes.touched[event.cascade] = None
+        effective = event.time
+        if watermark > event.time:  # forecasts as of the watermark are out; only later ones can see this event
+            effective = math.nextafter(watermark, math.inf)
+            changes.late_applied += 1
+        changes.pending.append(self.schedule.update(event.cascade, effective, event.time, event.id))
+
+    def _leave(self, changes: Changes) -> None:
+        """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
+        until = min(self.watermark.value, self.unforecast_since())
+        changes.left.extend((cascade.id, until) for cascade in self.store.mature(until))
+
+    def unforecast_since(self) -> float:
+        """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good)."""
+        in_flight = min(self._in_flight, default=math.inf)
+        return min(self.schedule.next_as_of(), in_flight, math.nextafter(self.watermark.value, math.inf))
+
+    def backlog(self) -> int:
+        """Forecasts that are due and wait."""
+        return self.schedule.due_count(self.watermark.value)
+
+    def take_due(self, limit: int, *, overloaded: bool = False) -> list[Due]:
+        """Take up to ``limit`` due forecasts; each must be given back to `published` once it is out."""
+        if overloaded:
+            chosen, superseded = self.schedule.due_most_promising(self.watermark.value, limit, self._promise)
+            self.skipped[Skipped.SUPERSEDED] += len(superseded)
+            self.due_total += len(superseded)
+        else:
+            chosen = self.schedule.due(self.watermark.value, limit)
+        self.due_total += len(chosen)
+        taken: list[Due] = []
+        for pending in chosen:
+            cascade = self.store.get(pending.cascade)
+            reason = self._reason_to_skip(cascade, pending.as_of)
+            if reason is not None or cascade is None:
+                self.skipped[reason or Skipped.GONE] += 1
+                continue
+            self._in_flight[pending.as_of] += 1
+            taken.append(Due(self, cascade.view(pending.as_of), pending.as_of, pending.event))
+        return taken
+
+    def published(self, due: Due) -> None:
+        """The forecast is out, with every acknowledgement asked for."""
+        self._in_flight[due.as_of] -= 1
+        if not self._in_flight[due.as_of]:
+            del self._in_flight[due.as_of]
+
+    def _promise(self, cascade_id: str) -> float:
+        cascade = self.store.get(cascade_id)
+        return float(cascade.size) if cascade is not None else 0.0
+
+    def _reason_to_skip(self, cascade: Cascade | None, as_of: float) -> Skipped | None:
+        if cascade is None:
+            return Skipped.GONE
+        if cascade.withdrawn_at <= as_of:
+            return Skipped.WITHDRAWN
+        if as_of - cascade.root_time >= self._settings.horizon_seconds:
+            return Skipped.PAST_HORIZON
+        if cascade.size_at(as_of) < self._settings.minimum_observed:
+            return Skipped.TOO_SMALL
+        return None

@@ -1,0 +1,102 @@
+"""When a forecast of an updated cascade is due: a function of event times alone.
+
+Event time is cut into slots of the forecast delay, shifted by a phase of the cascade's own so that cascades do not
+fall due all at once. An event makes its cascade due at the end of its slot; further events of the slot change
+nothing but the last event named. So the same events give the same forecasts whatever the batches, the partitions
+and the wall clock were.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import xxhash
+
+
+def slot_end(cascade: str, time: float, delay_seconds: float) -> float:
+    """The first slot end at or after ``time``: a time in whole milliseconds."""
+    delay = max(1, round(delay_seconds * 1000))
+    phase = xxhash.xxh3_64_intdigest(cascade.encode("utf-8", "surrogatepass")) % delay
+    instant = math.ceil(time * 1000 - 1e-3)  # a time of whole milliseconds must not be lifted by its binary error
+    end = -(-(instant - phase) // delay) * delay + phase
+    return end / 1000 if end / 1000 >= time else (end + delay) / 1000
+
+
+@dataclass(slots=True)
+class Pending:
+    """A forecast to be made once the watermark reaches ``as_of``."""
+
+    cascade: str
+    as_of: float
+    event_time: float
+    event: str
+
+
+class Schedule:
+    """The forecasts of one partition that are not made yet, in the order in which they fall due."""
+
+    def __init__(self, delay_seconds: float) -> None:
+        self._delay = delay_seconds
+        self._heap: list[tuple[float, str]] = []
+        self._pending: dict[tuple[float, str], Pending] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def update(self, cascade: str, effective_time: float, event_time: float, event: str) -> Pending:
+        """Note that ``cascade`` gained an event which forecasts can see from ``effective_time`` on."""
+        return self.restore(Pending(cascade, slot_end(cascade, effective_time, self._delay), event_time, event))
+
+    def restore(self, pending: Pending) -> Pending:
+        """Put in a pending forecast; of two for the same slot, the later event (then the greater id) is named."""
+        key = (pending.as_of, pending.cascade)
+        known = self._pending.get(key)
+        if known is None:
+            heapq.heappush(self._heap, key)
+            self._pending[key] = pending
+            return pending
+        if (pending.event_time, pending.event) > (known.event_time, known.event):
+            known.event_time, known.event = pending.event_time, pending.event
+        return known
+
+    def due(self, watermark: float, limit: int | None = None) -> list[Pending]:
+        """Take what is due at ``watermark``, oldest first, at most ``limit``."""
+        taken: list[Pending] = []
+        while self._heap and self._heap[0][0] <= watermark and (limit is None or len(taken) < limit):
+            taken.append(self._pending.pop(heapq.heappop(self._heap)))
+        return taken
+
+    def due_most_promising(
+        self, watermark: float, limit: int, promise: Callable[[str], float]
+    ) -> tuple[list[Pending], list[Pending]]:
+        """Under overload: of each cascade only the latest due forecast counts, the most promising cascades first.
+
+        Returns what to make now (at most ``limit``) and what was superseded; the rest waits on.
+        """
+        latest: dict[str, Pending] = {}
+        superseded: list[Pending] = []
+        for pending in self.due(watermark):
+            if pending.cascade in latest:
+                superseded.append(latest[pending.cascade])
+            latest[pending.cascade] = pending
+        ranked = sorted(
+            latest.values(), key=lambda pending: (-promise(pending.cascade), pending.as_of, pending.cascade)
+        )
+        for waiting in ranked[limit:]:
+            self.restore(waiting)
+        return ranked[:limit], superseded
+
+    def due_count(self, watermark: float) -> int:
+        """How many are due and wait."""
+        return sum(1 for as_of, _ in self._heap if as_of <= watermark)
+
+    def next_as_of(self) -> float:
+        """When the next forecast falls due; infinity when none is pending."""
+        return self._heap[0][0] if self._heap else math.inf
+
+    def all_pending(self) -> list[Pending]:
+        """All pending forecasts, in the order in which they fall due."""
+        return [self._pending[key] for key in sorted(self._heap)]

@@ -1,0 +1,153 @@
+"""Every setting of the engine and the worker: from the environment (``CASCADECAST_*``), a TOML file, or an option."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from graph.errors import UserError
+
+CONFIG_VARIABLE = "CASCADECAST_CONFIG"
+
+
+class SettingsError(UserError):
+    """A setting has a value that cannot be meant."""
+
+
+class Settings(BaseSettings):
+    """Settings of a worker; the fields under "engine" also govern ``cascadecast forecast``.
+
+    Durations are seconds of event time unless the name says ``wall``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CASCADECAST_", extra="forbid", env_nested_delimiter="__")
+
+    # --- engine: what is forecast, and when. These fields alone decide the forecasts made of a given input.
+    horizon_seconds: float = Field(86_400.0, gt=0, description="Age at which popularity is forecast.")
+    forecast_delay_seconds: float = Field(
+        60.0,
+        ge=0.001,
+        description="An updated cascade is forecast within this time; updates in between are coalesced.",
+    )
+    minimum_observed: int = Field(1, ge=0, description="Reshares a post must have before it is forecast.")
+    allowed_lateness_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="How far the watermark stays behind the latest event: covers a source's disorder.",
+    )
+    retention_grace_seconds: float = Field(
+        3600.0, ge=0, description="How long a cascade stays in memory after its age passed the horizon."
+    )
+    models: tuple[str, ...] = Field(
+        ("concat", "hawkes", "seismic"),
+        min_length=1,
+        description="Forecasters, each as name, name@version or name@alias.",
+    )
+
+    # --- bounds
+    max_events_per_cascade: int = Field(200_000, ge=100, description="Above it, reshares are counted but not kept.")
+    max_live_cascades: int = Field(1_000_000, ge=1, description="Per partition; above it, the idlest leave first.")
+    idle_seconds: float | None = Field(None, gt=0, description="A cascade silent for so long leaves memory.")
+    max_backlog: int = Field(20_000, ge=1, description="Forecasts that may wait before updates are superseded.")
+    shed: bool = Field(
+        True,
+        description="Under overload supersede waiting forecasts; when false, hold back the input instead.",
+    )
+
+    # --- worker
+    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1)
+    app_id: str = Field("cascadecast", pattern=r"^[a-zA-Z0-9._-]+$", max_length=200)
+    topic_prefix: str = Field("social", pattern=r"^[a-zA-Z0-9._-]+$", max_length=100)
+    data_dir: Path = Field(Path("cascadecast-data"), description="Local copy of the durable state.")
+    models_dir: Path = Field(Path("models"), description="Model store beside the shipped weights.")
+    batch_max_events: int = Field(2000, ge=1, le=4000)
+    batch_within_seconds: float = Field(0.05, gt=0, le=5, description="Wall time a micro-batch may fill.")
+    inference_batch: int = Field(64, ge=1, le=4096)
+    inference_threads: int = Field(1, ge=1)
+    session_timeout_seconds: float = Field(20.0, ge=6, description="Wall time after which a dead worker is replaced.")
+    commit_interval_seconds: float = Field(1.0, gt=0, description="Wall time between offset commits.")
+    idle_after_seconds: float = Field(
+        30.0, gt=0, description="Wall time without events before a live partition is idle."
+    )
+    live_within_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="A partition is live while its events are at most so much older than the wall clock.",
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(6066, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    drain_timeout_seconds: float = Field(30.0, gt=0, description="Wall time for finishing work after SIGTERM.")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split_models(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _delay_below_horizon(self) -> Settings:
+        if self.forecast_delay_seconds >= self.horizon_seconds:
+            raise ValueError("forecast_delay_seconds must be below horizon_seconds")
+        return self
+
+    @property
+    def retention_seconds(self) -> float:
+        """Age at which a cascade leaves memory."""
+        return self.horizon_seconds + self.retention_grace_seconds
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options win over the environment, the environment over the TOML file."""
+        path = os.environ.get(CONFIG_VARIABLE)
+        sources = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, Path(path))) if path else sources
+
+
+def load_settings(config: Path | None = None, **options: Any) -> Settings:
+    """Read the settings; options that are None are as if not given.
+
+    Raises SettingsError naming the setting, where it came from is told by its name: the option, the variable
+    ``CASCADECAST_<NAME>`` or the key of the TOML file.
+    """
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    path = os.environ.get(CONFIG_VARIABLE)
+    if path:
+        _check_toml(Path(path))
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(
+            f"setting {name}: {first['msg']} (got {first.get('input')!r}); set it by option, "
+            f"CASCADECAST_{name.upper()} or the configuration file"
+        ) from None
+
+
+def _check_toml(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot read the configuration file: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None

@@ -1,0 +1,304 @@
+"""The work of a worker between Faust's callbacks: assigned partitions, micro-batches, forecasts, publication."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from streams.dead_letters import dead_letter_headers
+from streams.inference import ForecastService, ModelRun
+from streams.metrics import WorkerMetrics
+from streams.partition import Changes, Due, Fate, Partition, Record, Skipped
+from streams.records import encode_record
+from streams.segments import SegmentLog, SegmentStore
+from streams.settings import Settings
+
+log = structlog.get_logger("cascadecast.worker")
+
+ROUNDS_IN_FLIGHT = 2
+"""One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
+
+IDLE_CHECK_SECONDS = 1.0
+
+
+class Publisher(Protocol):
+    """Where records go; returns once Kafka has acknowledged them all."""
+
+    async def publish(
+        self, topic: str, messages: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
+    ) -> None:
+        """Send (key, value, headers) messages."""
+
+
+@dataclass(slots=True)
+class Assigned:
+    """A partition this worker owns."""
+
+    partition: Partition
+    log: SegmentLog
+    arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # (watermark reached, broker time of the batch)
+    last_arrival_wall: float = field(default_factory=time.time)
+    live: bool = False
+    skipped_seen: dict[Skipped, int] = field(default_factory=dict)
+    due_seen: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class WorkerCore:
+    """Owns the assigned partitions; knows Kafka only through a publisher and a store of segments."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: ForecastService,
+        publisher: Publisher,
+        open_store: Callable[[int], SegmentStore],
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._settings = settings
+        self._service = service
+        self._publisher = publisher
+        self._open_store = open_store
+        self.metrics = metrics
+        self.assigned: dict[int, Assigned] = {}
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._rounds: set[asyncio.Task[None]] = set()
+        self._ingesting = 0
+        self._stopping = False
+        for model in service.models:
+            metrics.models.labels(model.name, model.version).set(1)
+
+    # --- partitions
+
+    async def own(self, partitions: set[int]) -> None:
+        """Take over exactly ``partitions``: recover the new ones from durable state, let the others go.
+
+        A partition that stayed ours through the rebalance is read again too when its log grew elsewhere meanwhile.
+        """
+        for number in sorted(set(self.assigned) - partitions):
+            await self.disown(number)
+        for number in sorted(partitions):
+            known = self.assigned.get(number)
+            if known is None or not known.log.is_current():
+                await self._recover(number)
+        self._wake.set()
+
+    async def _recover(self, number: int) -> None:
+        started = time.perf_counter()
+        partition = Partition(number, self._settings)
+        segments = SegmentLog(self._open_store(number))
+        read = await segments.recover(partition)
+        self.assigned[number] = one = Assigned(partition, segments)
+        one.live = self._is_live(partition)
+        seconds = time.perf_counter() - started
+        self.metrics.recovery.labels(str(number)).set(seconds)
+        self._show(one)
+        log.info(
+            "partition recovered",
+            partition=number,
+            segments=read,
+            cascades=len(partition.store),
+            seconds=round(seconds, 3),
+        )
+
+    async def disown(self, number: int) -> None:
+        """Forget a partition: another worker has it, or may have had it."""
+        if self.assigned.pop(number, None) is not None:
+            self.metrics.forget_partition(number)
+
+    # --- records in
+
+    async def ingest(self, batches: Mapping[int, Sequence[Record]], source_topic: str) -> None:
+        """Apply one micro-batch and make it durable; returns once its offsets may be committed."""
+        self._ingesting += 1
+        started = time.perf_counter()
+        try:
+            owned = [(self.assigned[number], records) for number, records in batches.items() if number in self.assigned]
+            await asyncio.gather(*(self._ingest_partition(one, records, source_topic) for one, records in owned))
+            self.metrics.batch.observe(time.perf_counter() - started)
+            if not self._settings.shed:
+                await self._hold_back()
+        finally:
+            self._ingesting -= 1
+
+    async def _ingest_partition(self, one: Assigned, records: Sequence[Record], source_topic: str) -> None:
+        async with one.lock:
+            partition = one.partition
+            changes = partition.apply_records(records, check_keys=True)
+            await self._persist(one, changes, records[-1].offset + 1)
+            await self._divert(changes, partition.number, source_topic)
+        self._count(changes, len(records))
+        one.last_arrival_wall = time.time()
+        one.live = self._is_live(partition)
+        if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
+            one.arrivals.append((partition.watermark.value, records[-1].timestamp))
+        self._show(one)
+        self._wake.set()
+
+    async def _persist(self, one: Assigned, changes: Changes, next_offset: int) -> None:
+        if changes.touched or changes.left or changes.fates[Fate.CONTROL]:
+            written = await one.log.append(one.partition, changes, next_offset)
+            self.metrics.changelog_bytes.inc(written)
+
+    async def _divert(self, changes: Changes, number: int, source_topic: str) -> None:
+        if changes.dead:
+            await self._publisher.publish(
+                "dead-letters",
+                [
+                    (record.key, record.value, dead_letter_headers(record, rejected, source_topic, number))
+                    for record, rejected in changes.dead
+                ],
+            )
+        if changes.misrouted:
+            await self._publisher.publish(
+                "events", [(cascade.encode(), record.value, []) for record, cascade in changes.misrouted]
+            )
+
+    def _count(self, changes: Changes, received: int) -> None:
+        metrics = self.metrics
+        metrics.received.inc(received)
+        for fate, number in changes.fates.items():
+            metrics.events.labels(fate.value).inc(number)
+        for _, rejected in changes.dead:
+            metrics.dead_letters.labels(rejected.reason.value).inc()
+        metrics.late_applied.inc(changes.late_applied)
+
+    async def _hold_back(self) -> None:
+        """Without shedding, input waits until the forecasts have caught up."""
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._stopping or self.backlog() <= self._settings.max_backlog)
+
+    # --- forecasts out
+
+    def backlog(self) -> int:
+        """Forecasts that are due and wait, over all partitions."""
+        return sum(one.partition.backlog() for one in self.assigned.values())
+
+    async def run_forecasts(self) -> None:
+        """Make what is due until stopped; a fault in a round is logged and the round is made again after a restart."""
+        while not self._stopping:
+            dues = self._collect()
+            if not dues:
+                self._wake.clear()
+                if not self._anything_due():
+                    await self._wake.wait()
+                continue
+            runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
+            while len(self._rounds) >= ROUNDS_IN_FLIGHT:
+                await asyncio.wait(self._rounds, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._publish(dues, runs))
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
+
+    def _anything_due(self) -> bool:
+        return any(
+            one.partition.schedule.next_as_of() <= one.partition.watermark.value for one in self.assigned.values()
+        )
+
+    def _collect(self) -> list[Due]:
+        """A round: up to one inference batch from each partition, so that none starves."""
+        dues: list[Due] = []
+        waiting = self.backlog()
+        self.metrics.backlog.set(waiting)
+        overloaded = self._settings.shed and waiting > self._settings.max_backlog
+        for one in self.assigned.values():
+            dues.extend(one.partition.take_due(self._settings.inference_batch, overloaded=overloaded))
+            self._count_skipped(one)
+        return dues
+
+    def _count_skipped(self, one: Assigned) -> None:
+        partition = one.partition
+        self.metrics.due.inc(partition.due_total - one.due_seen)
+        one.due_seen = partition.due_total
+        for reason, number in partition.skipped.items():
+            self.metrics.skipped.labels(reason.value).inc(number - one.skipped_seen.get(reason, 0))
+            one.skipped_seen[reason] = number
+
+    async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> None:
+        messages = [(record.cascade.encode(), encode_record(record), []) for run in runs for record in run.records]
+        try:
+            await self._publisher.publish("forecasts", messages)
+        except Exception:
+            log.exception(
+                "forecasts were not acknowledged; they are made again after the next recovery",
+                lost=len(messages),
+            )
+            return
+        metrics = self.metrics
+        metrics.made.inc(len(dues))
+        for run in runs:
+            metrics.published.labels(run.model).inc(len(run.records))
+            metrics.failed.labels(run.model).inc(run.failed)
+            metrics.supercritical.labels(run.model).inc(run.supercritical)
+            metrics.inference.labels(run.model).observe(run.seconds)
+        now = time.time()
+        for due in dues:
+            due.partition.published(due)
+            self._observe_latency(due, now)
+        async with self._progress:
+            self._progress.notify_all()
+
+    def _observe_latency(self, due: Due, now: float) -> None:
+        one = self.assigned.get(due.partition.number)
+        if one is None or one.partition is not due.partition:
+            return
+        while one.arrivals and one.arrivals[0][0] < due.as_of:
+            one.arrivals.popleft()
+        if one.arrivals and not math.isnan(one.arrivals[0][1]):
+            self.metrics.latency.observe(max(0.0, now - one.arrivals[0][1]))
+
+    # --- time
+
+    async def tick(self) -> None:
+        """Advance the watermark of idle live partitions from the wall clock; refresh the gauges."""
+        now = time.time()
+        for one in list(self.assigned.values()):
+            if one.live and now - one.last_arrival_wall > self._settings.idle_after_seconds:
+                await self._advance(one, now - self._settings.allowed_lateness_seconds)
+            self._show(one)
+
+    def _is_live(self, partition: Partition) -> bool:
+        newest = partition.watermark.value + self._settings.allowed_lateness_seconds
+        return abs(time.time() - newest) <= self._settings.live_within_seconds
+
+    async def _advance(self, one: Assigned, watermark: float) -> None:
+        async with one.lock:
+            one.partition.watermark.advance_to(watermark)
+            changes = one.partition.apply_events(())
+            await self._persist(one, changes, one.log.next_offset)
+        self._wake.set()
+
+    def _show(self, one: Assigned) -> None:
+        label = str(one.partition.number)
+        if one.partition.number in self.assigned:
+            if math.isfinite(one.partition.watermark.value):
+                self.metrics.watermark.labels(label).set(one.partition.watermark.value)
+            self.metrics.live_cascades.labels(label).set(len(one.partition.store))
+            self.metrics.state_bytes.labels(label).set(one.log.stored_bytes)
+
+    # --- the end
+
+    async def drain(self) -> None:
+        """Finish what is in hand: the batch being ingested, the forecasts that are due; note how far we came."""
+        deadline = time.monotonic() + self._settings.drain_timeout_seconds
+        while time.monotonic() < deadline and (self._ingesting or self._rounds or self._anything_due()):
+            self._wake.set()
+            await asyncio.sleep(0.02)
+        self._stopping = True
+        self._wake.set()
+        async with self._progress:
+            self._progress.notify_all()
+        for one in self.assigned.values():
+            await one.log.checkpoint(one.partition)
+        self._executor.shutdown(wait=True)
+        log.info("drained", waiting=self.backlog(), partitions=len(self.assigned))
