@@ -1,0 +1,171 @@
+"""The live cascades of one partition: which are kept, and when they leave.
+
+Everything is a function of the sequence of events and watermarks, so a partition replayed gives the same cascades.
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from graph.cascade import MAX_EVENTS, Cascade, Outcome
+from graph.departed import Departed
+from graph.events import Event
+from graph.identity import key_of
+
+RETENTION_SECONDS: Final = 25 * 3600.0
+"""A day to the usual horizon and an hour for late events."""
+
+MAX_LIVE_CASCADES: Final = 1_000_000
+MAX_DEPARTED: Final = 1_000_000
+
+_BUCKET_SECONDS: Final = 60.0
+_EVICTED_SHARE: Final = 64
+"""When the store is full, one in so many leaves at once: finding the idlest looks at all of them."""
+
+
+class Departure(enum.StrEnum):
+    """Why a cascade left memory."""
+
+    MATURED = "matured"
+    IDLE = "idle"
+    EVICTED = "evicted"
+
+
+class CascadeStore:
+    """Live cascades by id.
+
+    A cascade leaves once the watermark has passed its root's time plus ``retention_seconds`` (matured), after
+    ``idle_seconds`` without a new node if given (idle), or when ``max_live_cascades`` are exceeded: withdrawn ones
+    first, then the idlest (evicted). The ids of the last ``max_departed`` that left (at least half as many) are
+    remembered: their later events are LATE. So is an event that is older than its cascade's retention.
+    """
+
+    def __init__(
+        self,
+        *,
+        retention_seconds: float = RETENTION_SECONDS,
+        idle_seconds: float | None = None,
+        max_live_cascades: int = MAX_LIVE_CASCADES,
+        max_events_per_cascade: int = MAX_EVENTS,
+        max_departed: int = MAX_DEPARTED,
+    ) -> None:
+        if not retention_seconds > 0:
+            raise ValueError(f"retention_seconds must be positive, not {retention_seconds}")
+        if idle_seconds is not None and not idle_seconds > 0:
+            raise ValueError(f"idle_seconds must be positive or None, not {idle_seconds}")
+        if max_live_cascades < 1:
+            raise ValueError(f"max_live_cascades must be at least 1, not {max_live_cascades}")
+        self.retention_seconds = retention_seconds
+        self.idle_seconds = math.inf if idle_seconds is None else idle_seconds
+        self.max_live_cascades = max_live_cascades
+        self.max_events_per_cascade = max_events_per_cascade
+        self.departures: Counter[Departure] = Counter()
+        self._live: dict[str, Cascade] = {}
+        self._departed = Departed(max_departed)
+        # A calendar queue: who may leave within a minute, under the minute's number. Entries may be out of date.
+        self._due: dict[int, list[Cascade]] = {}
+        self._minutes: list[int] = []  # heap of the keys of _due
+        self._evicted: list[Cascade] = []
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Cascade]:
+        return iter(self._live.values())
+
+    def __contains__(self, cascade_id: str) -> bool:
+        return cascade_id in self._live
+
+    def get(self, cascade_id: str) -> Cascade | None:
+        """The live cascade of that id."""
+        return self._live.get(cascade_id)
+
+    def apply(self, event: Event, watermark: float = -math.inf) -> Outcome:
+        """Give ``event`` to its cascade, which it starts if need be; ``watermark`` as in `Cascade.apply`."""
+        cascade = self._live.get(event.cascade)
+        if cascade is None:
+            return self._start(event, watermark)
+        root_time = cascade.root_time
+        if event.time - root_time > self.retention_seconds or self._leaves_at(cascade) < watermark:
+            return Outcome.LATE
+        outcome = cascade.apply(event, watermark)
+        if event.time < root_time:
+            self._enqueue(cascade)
+        return outcome
+
+    def _start(self, event: Event, watermark: float) -> Outcome:
+        if event.time + self.retention_seconds < watermark or key_of(event.cascade) in self._departed:
+            return Outcome.LATE
+        cascade = Cascade(event.cascade, max_events=self.max_events_per_cascade)
+        outcome = cascade.apply(event, watermark)
+        if outcome is Outcome.APPLIED:
+            self.insert(cascade)
+        return outcome
+
+    def insert(self, cascade: Cascade) -> None:
+        """Take in a new or restored cascade; one of the same id is replaced."""
+        if len(self._live) >= self.max_live_cascades and cascade.id not in self._live:
+            self._evict()
+        self._live[cascade.id] = cascade
+        self._enqueue(cascade)
+
+    def mature(self, watermark: float) -> list[Cascade]:
+        """Let go whoever is to leave by ``watermark``; all that left since the last call, evicted ones first."""
+        evicted, self._evicted = self._evicted, []
+        leaving: list[Cascade] = []
+        stay: list[Cascade] = []
+        while self._minutes and self._minutes[0] * _BUCKET_SECONDS <= watermark:
+            for cascade in self._due.pop(heapq.heappop(self._minutes)):
+                if self._live.get(cascade.id) is not cascade:
+                    continue
+                (leaving if self._leaves_at(cascade) < watermark else stay).append(cascade)
+        for cascade in stay:
+            self._enqueue(cascade)
+        # Their order in the queue tells when it was last looked at; the order returned must not.
+        leaving = sorted({cascade.id: cascade for cascade in leaving}.values(), key=self._order_of_leaving)
+        for cascade in leaving:
+            matured = cascade.root_time + self.retention_seconds < watermark
+            self._depart(cascade, Departure.MATURED if matured else Departure.IDLE)
+        return evicted + leaving
+
+    def remember_departed(self, cascade_id: str) -> None:
+        """Treat a cascade as one that left, as after a restart."""
+        self._departed.add(key_of(cascade_id))
+
+    def _leaves_at(self, cascade: Cascade) -> float:
+        """The cascade leaves when the watermark passes this event time."""
+        leaves_at = cascade.root_time + self.retention_seconds
+        if self.idle_seconds == math.inf:
+            return leaves_at
+        return min(leaves_at, max(cascade.last_time, cascade.root_time) + self.idle_seconds)
+
+    def _order_of_leaving(self, cascade: Cascade) -> tuple[float, str]:
+        return self._leaves_at(cascade), cascade.id
+
+    def _enqueue(self, cascade: Cascade) -> None:
+        minute = math.floor(self._leaves_at(cascade) / _BUCKET_SECONDS)
+        due = self._due.get(minute)
+        if due is None:
+            self._due[minute] = [cascade]
+            heapq.heappush(self._minutes, minute)
+        else:
+            due.append(cascade)
+
+    def _depart(self, cascade: Cascade, reason: Departure) -> None:
+        del self._live[cascade.id]
+        self._departed.add(key_of(cascade.id))
+        self.departures[reason] += 1
+
+    def _evict(self) -> None:
+        for cascade in heapq.nsmallest(
+            max(1, self.max_live_cascades // _EVICTED_SHARE),
+            self._live.values(),
+            key=lambda cascade: (cascade.withdrawn_at == math.inf, cascade.last_time, cascade.id),
+        ):
+            self._depart(cascade, Departure.EVICTED)
+            self._evicted.append(cascade)

@@ -1,0 +1,216 @@
+"""A cascade as it was visible at one instant: plain read-only arrays, ready for features, models and exports."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.records import KIND_MASK, REPLY, depths_of
+
+if TYPE_CHECKING:
+    from graph.cascade import Cascade
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class CascadeView:
+    """The nodes visible at event time ``as_of``, in the canonical order (age, depth, id hash); index 0 is the root.
+
+    The order does not depend on the order of arrival. Arrays are read-only. A parent comes before its children, unless
+    an event's own time is earlier than its parent's. As long as the post itself is not visible (``has_root`` is false),
+    a virtual root stands at index 0 and ages count from the earliest visible event.
+    """
+
+    cascade: str
+    root_time: float
+    as_of: float
+    has_root: bool
+    ages: NDArray[np.float64]
+    """(n,) seconds since the root, nondecreasing from 0; an event before its root has age 0."""
+    parents: NDArray[np.int32]
+    """(n,) index into these arrays, -1 for the root. Undone nodes are bridged; parents not visible yet are the root."""
+    depths: NDArray[np.int32]
+    """(n,) 0 for the root."""
+    users: NDArray[np.uint64]
+    """(n,) `graph.identity.hash_of` the user, 0 where unknown."""
+    kinds: NDArray[np.uint8]
+    """(n,) 0 post, 1 repost, 2 quote, 3 reply."""
+    followers: NDArray[np.float32]
+    """(n,) followers of the node's author, NaN where unknown."""
+    ids: NDArray[np.uint64]
+    """(n,) `graph.identity.hash_of` the event's id."""
+    root_followers: int | None
+    root_verified: bool | None
+    root_lang: str | None
+    root_source: str | None
+    withdrawn_at: float
+    """Event time from which the post is taken back, +inf if that is not visible."""
+    binned: int
+    """Reshares beyond the kept maximum, counted by the minute; part of ``size``, absent from the arrays."""
+
+    def __len__(self) -> int:
+        return len(self.ages)
+
+    @property
+    def reshares(self) -> NDArray[np.bool_]:
+        """(n,) whether a node counts as popularity: reposts and quotes."""
+        return np.asarray((self.kinds == 1) | (self.kinds == 2))
+
+    @property
+    def size(self) -> int:
+        """Popularity at ``as_of``."""
+        return int(np.count_nonzero(self.reshares)) + self.binned
+
+    @property
+    def reshare_ages(self) -> NDArray[np.float64]:
+        """(size - binned,) ages of the reposts and quotes (s)."""
+        return self.ages[self.reshares]
+
+    @property
+    def age_seconds(self) -> float:
+        """Age of the cascade at ``as_of``; never negative, +inf in a view of everything."""
+        return max(0.0, self.as_of - self.root_time)
+
+
+def build_view(cascade: Cascade, as_of: float) -> CascadeView:
+    """The view of ``cascade`` as of ``as_of`` (s)."""
+    cascade._settle_depths()
+    if cascade._ordered:
+        return _view_of_prefix(cascade, cascade._seen_in_order(as_of), as_of)
+    return _view_of_visible(cascade, as_of)
+
+
+def reshares_seen(cascade: Cascade, as_of: float) -> int:
+    """The size a view as of ``as_of`` would have."""
+    binned = 0 if cascade._irregular is None else cascade._irregular.counted(as_of)
+    if cascade._ordered:
+        seen = cascade._seen_in_order(as_of)
+        nodes = len(cascade._keys) >> 3
+        kept = cascade._size - cascade.binned
+        if seen == nodes:
+            return kept + binned
+        if kept == nodes - 1:  # no replies
+            return seen - 1 + binned
+        flags = cascade._columns(seen)["flags"]
+        return int(np.count_nonzero(flags[1:] & KIND_MASK != REPLY)) + binned
+    records = cascade._columns()
+    seen_from, seen_until = _visibility(cascade, records["time"])
+    visible = (seen_from <= as_of) & ~(seen_until <= as_of) & (records["flags"] & KIND_MASK != REPLY)
+    return int(np.count_nonzero(visible[1:])) + binned
+
+
+def _view_of_prefix(cascade: Cascade, count: int, as_of: float) -> CascadeView:
+    """Records in order of visibility, parents before children: a view is the first ``count`` of them."""
+    records = cascade._columns(count)
+    root_time = cascade.root_time
+    # A virtual root among undos alone has no time to subtract.
+    ages = records["time"] - root_time if count > 1 else np.zeros(1)
+    parents = records["parent"].astype(np.int32)
+    depths = records["depth"].astype(np.int32)
+    parents[0] = -1
+    return _view(cascade, as_of, root_time, cascade.has_root, ages, parents, depths, records, None)
+
+
+def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
+    """The general case: pick the visible nodes and bridge what is missing between them."""
+    records = cascade._columns()
+    times = records["time"].copy()  # (n,)
+    seen_from, seen_until = _visibility(cascade, times)
+    known = seen_from <= as_of
+    root_seen = cascade.has_root and bool(known[0])
+    known[0] = True
+    visible = known & ~(seen_until <= as_of)
+    others = known[1:]
+    if root_seen or not others.any():
+        has_root, root_time = cascade.has_root, cascade.root_time
+    else:
+        has_root, root_time = False, float(times[1:][others].min())
+    times[0] = root_time
+
+    # Whoever looks at as_of knows of a parent only once it can be seen, but of an undone one whose child it was.
+    parents = records["parent"].astype(np.int32)
+    parents[~known[parents]] = 0
+    while (bridged := ~visible[parents]).any():
+        parents[bridged] = parents[parents[bridged]]
+    chosen = np.flatnonzero(visible)
+    index = np.zeros(len(times), np.int32)
+    index[chosen] = np.arange(len(chosen))
+    parents = index[parents[chosen]]
+    depths = depths_of(parents)
+    parents[0] = -1
+    ages = np.maximum(times[chosen] - root_time, 0.0)
+    return _view(cascade, as_of, root_time, has_root, ages, parents, depths, records, chosen)
+
+
+def _visibility(cascade: Cascade, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Event times (n,) from which each node is visible and from which no more, NaN if it was never undone."""
+    seen_from = times.copy()
+    seen_until = np.full(len(times), np.nan)
+    if cascade._irregular is not None:
+        for position, time in cascade._irregular.late.items():
+            seen_from[position] = time
+        for position, time in cascade._irregular.undone.items():
+            seen_until[position] = time
+    return seen_from, seen_until
+
+
+def _view(
+    cascade: Cascade,
+    as_of: float,
+    root_time: float,
+    has_root: bool,
+    ages: NDArray[np.float64],
+    parents: NDArray[np.int32],
+    depths: NDArray[np.int32],
+    records: NDArray[Any],
+    chosen: NDArray[np.int64] | None,
+) -> CascadeView:
+    """Gather the remaining columns of the ``chosen`` records (all of them if None) and put them in canonical order."""
+    users = records["user"].astype(np.uint64)
+    kinds = records["flags"] & np.uint8(KIND_MASK)
+    ids = np.frombuffer(cascade._keys, ">u8", len(records)).astype(np.uint64)
+    if cascade._followers is not None:
+        followers = np.frombuffer(cascade._followers, "<f4", len(records)).astype(np.float32)
+    else:
+        followers = np.full(len(records), np.nan, np.float32)
+        if cascade.root_followers is not None:
+            followers[0] = cascade.root_followers
+    if chosen is not None:
+        users, kinds, ids, followers = users[chosen], kinds[chosen], ids[chosen], followers[chosen]
+    if not has_root:
+        users[0] = 0
+        followers[0] = np.nan
+    if not (ages[1:] > ages[:-1]).all():
+        order = np.lexsort((ids, depths, ages))
+        index = np.empty(len(order), np.int32)
+        index[order] = np.arange(len(order), dtype=np.int32)
+        parents = index[parents[order]]
+        parents[0] = -1
+        ages, depths, users, kinds = ages[order], depths[order], users[order], kinds[order]
+        ids, followers = ids[order], followers[order]
+    for column in (ages, parents, depths, users, kinds, followers, ids):
+        column.setflags(write=False)
+    irregular = cascade._irregular
+    withdrawn_at = cascade.withdrawn_at
+    return CascadeView(
+        cascade=cascade.id,
+        root_time=root_time,
+        as_of=as_of,
+        has_root=has_root,
+        ages=ages,
+        parents=parents,
+        depths=depths,
+        users=users,
+        kinds=kinds,
+        followers=followers,
+        ids=ids,
+        root_followers=cascade.root_followers if has_root else None,
+        root_verified=cascade.root_verified if has_root else None,
+        root_lang=cascade.root_lang if has_root else None,
+        root_source=cascade.root_source if has_root else None,
+        withdrawn_at=withdrawn_at if withdrawn_at <= as_of else math.inf,
+        binned=0 if irregular is None else irregular.counted(as_of),
+    )
