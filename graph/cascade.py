@@ -65,6 +65,9 @@ class Cascade:
     Up to ``max_events`` reactions are kept in full. Beyond them reshares are counted by the minute (``binned``): they
     cannot be told from duplicates, undone or answered.
 
+    The root answers to its own id and to the cascade's, which are usually the same; so a reaction that takes the
+    cascade's id for its own is a duplicate.
+
     >>> cascade = Cascade("p")
     >>> cascade.apply(Event(id="p", cascade="p", kind=Kind.POST, time=0.0)).name
     'APPLIED'
@@ -101,8 +104,8 @@ class Cascade:
         self.max_events = max_events
         self.version = 0
         self._layout = NARROW
-        # Position 0 is the root, a virtual one until its post arrives; till then its time is the earliest of the others.
-        self._keys = bytearray(key_of(id))
+        # Position 0 is the root, a virtual one until its post arrives: no key, and the earliest time of the others.
+        self._keys = bytearray(KEY_BYTES)
         self._records = bytearray(NARROW.pack(math.inf, UNKNOWN_USER, 0, 0, 0))
         self._followers: bytearray | None = None  # float32 a node, once a reaction says its author's followers
         self._index: HashIndex | None = None
@@ -133,7 +136,10 @@ class Cascade:
             return self._publish(event, watermark)
         else:
             code = KIND_CODES[kind]
-        key = xxh3_64_digest(event.id.encode())
+        event_id = event.id
+        if event_id == self.id:
+            return _DUPLICATE
+        key = xxh3_64_digest(event_id.encode())
         keys = self._keys
         index = self._index
         # The scan is spelt out here and below: a call would cost as much as the scan.
@@ -188,7 +194,7 @@ class Cascade:
             self._size += 1
         if time >= self._last_time:
             if position == 1 and self._root is None:
-                self._set_time(0, time)
+                self._set_virtual_root_time(time)
             self._last_time = time
         else:
             self._out_of_order(time)
@@ -206,9 +212,15 @@ class Cascade:
         """The root arrives: fill in position 0."""
         if self._root is not None:
             return _DUPLICATE
+        key = key_of(event.id)
+        if self._find(key) > 0:
+            return _DUPLICATE
         time = event.time
         if time > self._time(0):
             self._ordered = False
+        self._keys[:KEY_BYTES] = key
+        if self._index is not None:
+            self._index = HashIndex(self._keys)
         layout = self._layout
         user = UNKNOWN_USER if event.user is None else key_of(event.user)
         self._records[: layout.size] = layout.pack(time, user, 0, 0, 0)
@@ -221,6 +233,8 @@ class Cascade:
         if watermark > time:
             self._arrive_late(0, watermark)
         self._note_change(0)
+        if self._irregular is not None:
+            self._meet_root(self._irregular, key)
         self.version += 1
         self._derived = None
         return _APPLIED
@@ -232,7 +246,7 @@ class Cascade:
         if target is None:
             return _DUPLICATE
         key = key_of(target)
-        position = self._find(key)
+        position = 0 if target == self.id else self._find(key)
         if position == 0:
             known = irregular.withdrawn_at
         elif position > 0:
@@ -275,6 +289,13 @@ class Cascade:
         if irregular.waiting.children and (children := irregular.waiting.take(key)):
             self._relink(children, position)
 
+    def _meet_root(self, irregular: Irregular, key: bytes) -> None:
+        """An undo or children may have waited for the root under an id of its own."""
+        if irregular.pending_undos and (at := irregular.take_undo(key)) is not None:
+            irregular.withdrawn_at = min(irregular.withdrawn_at, at)
+        for child in irregular.waiting.take(key):
+            self._set_parent(child, 0, inferred=False)
+
     def _relink(self, children: list[int], position: int) -> None:
         """Hang ``children`` on the node at ``position``, for which they waited.
 
@@ -290,7 +311,7 @@ class Cascade:
                 cut = path[last - 1]  # path[-1] is the child itself when the last to come is the node at position
                 if cut != child:
                     self._set_parent(child, position)
-                self._set_parent(cut, 0)
+                self._set_parent(cut, 0, inferred=True)
             else:
                 self._set_parent(child, position)
         self._ordered = False
@@ -319,22 +340,16 @@ class Cascade:
         time = self._time(position)
         return time if self._irregular is None else self._irregular.late.get(position, time)
 
-    def _set_time(self, position: int, time: float) -> None:
-        self._rewrite(position, time, None)
+    def _set_virtual_root_time(self, time: float) -> None:
+        self._records[: self._layout.size] = self._layout.pack(time, UNKNOWN_USER, 0, 0, 0)
+        self._note_change(0)
 
-    def _set_parent(self, position: int, parent: int) -> None:
-        self._rewrite(position, None, parent)
-
-    def _rewrite(self, position: int, time: float | None, parent: int | None) -> None:
+    def _set_parent(self, position: int, parent: int, *, inferred: bool = False) -> None:
         layout = self._layout
         start = position * layout.size
-        old_time, user, old_parent, depth, flags = layout.unpack_from(self._records, start)
-        if parent is not None:
-            flags = flags & ~INFERRED if parent else flags | INFERRED
-            old_parent = parent
-        self._records[start : start + layout.size] = layout.pack(
-            old_time if time is None else time, user, old_parent, depth, flags
-        )
+        time, user, _, depth, flags = layout.unpack_from(self._records, start)
+        flags = flags | INFERRED if inferred else flags & ~INFERRED
+        self._records[start : start + layout.size] = layout.pack(time, user, parent, depth, flags)
         self._note_change(position)
 
     def _note_change(self, position: int) -> None:
@@ -361,7 +376,7 @@ class Cascade:
     def _out_of_order(self, time: float) -> None:
         self._ordered = False
         if self._root is None and time < self._time(0):
-            self._set_time(0, time)
+            self._set_virtual_root_time(time)
 
     def _arrive_late(self, position: int, watermark: float) -> None:
         self._irregularities().late[position] = math.nextafter(watermark, math.inf)

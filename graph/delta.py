@@ -50,6 +50,7 @@ class _Contents(enum.IntFlag):
 
 _SHORT_NAMES: Final = {
     "root": "r",
+    "root_key": "k",
     "changed": "c",
     "late": "l",
     "undone": "u",
@@ -65,6 +66,7 @@ class _Exceptions(msgspec.Struct, rename=_SHORT_NAMES, omit_defaults=True, froze
     """The sparse part. Positions are record numbers, times event times (s)."""
 
     root: tuple[int | None, bool | None, str | None, str | None] | None = None
+    root_key: bytes = b""
     changed: list[tuple[int, bytes]] = []
     late: list[tuple[int, float]] = []
     undone: list[tuple[int, float]] = []
@@ -124,13 +126,15 @@ def _exceptions(cascade: Cascade, first: int, base_version: int) -> _Exceptions:
     irregular = cascade._irregular
     facts = cascade._root if cascade._root is not None and (first == 0 or 0 in (cascade._changed or ())) else None
     changed = [] if whole else [(at, _record(cascade, at)) for at in sorted(cascade._changed or ())]
+    key = b"" if facts is None or first == 0 else bytes(cascade._keys[:KEY_BYTES])
     if irregular is None:
-        return _Exceptions(root=facts, changed=changed)
+        return _Exceptions(root=facts, root_key=key, changed=changed)
     undone, bins = irregular.undone, irregular.bins
     waiting = irregular.waiting
     pending = list(irregular.pending_undos.items())
     return _Exceptions(
         root=facts,
+        root_key=key,
         changed=changed,
         late=[(at, time) for at, time in irregular.late.items() if at >= first or at == 0],
         undone=_latest(undone, len(undone) if whole else irregular.changed_undone),
@@ -184,7 +188,7 @@ def absorb(cascade: Cascade, chunk: bytes) -> None:
         cascade._widen()
     columns = _columns(chunk, start, count, contents, cascade._layout.size, name)
     keys, records, followers, exceptions = columns
-    _extend_keys(cascade, first, keys)
+    _extend_keys(cascade, first, keys, exceptions.root_key)
     cascade._records[first * cascade._layout.size :] = records
     cascade._size, cascade._depth, cascade._last_time, cascade.version = size, depth, last_time, version
     cascade._ordered = _Contents.ORDERED in contents
@@ -240,9 +244,10 @@ def _columns(
     return chunk[start:records_at], chunk[records_at:followers_at], followers, exceptions
 
 
-def _extend_keys(cascade: Cascade, first: int, keys: bytes) -> None:
+def _extend_keys(cascade: Cascade, first: int, keys: bytes, root_key: bytes) -> None:
     known = cascade._keys
-    if cascade._index is not None and first == len(known) >> 3:
+    known[: len(root_key)] = root_key
+    if cascade._index is not None and first == len(known) >> 3 and not root_key:
         for at in range(0, len(keys), KEY_BYTES):
             key = keys[at : at + KEY_BYTES]
             known += key

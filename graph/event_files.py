@@ -26,8 +26,13 @@ Progress = Callable[[int, int | None], None]
 class _Frame(Protocol):
     """What the decompressors of zlib and zstandard have in common."""
 
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the frame has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given beyond its end."""
 
     def decompress(self, data: bytes, /) -> bytes:
         """The content of ``data``, as far as it can be told yet."""
@@ -43,7 +48,7 @@ _MENDS: Final = {
     RejectReason.MALFORMED_JSON: "write one complete JSON object a line",
     RejectReason.SCHEMA: "compare with the published schema of an event (streams/schemas/social.events.json)",
     RejectReason.INVALID_TIME: "give seconds since 1970, or ISO 8601 with a zone such as 2012-09-11T03:34:22Z",
-    RejectReason.INVALID_ID: "give every event an id, and its root post's id as the cascade",
+    RejectReason.INVALID_ID: "write ids as short plain text, and name in an undo's parent what it takes back",
 }
 
 

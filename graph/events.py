@@ -98,7 +98,7 @@ def decode_event(raw: bytes) -> Event | Rejected:
                 and event.cascade.isprintable()
                 and ((parent := event.parent) is None or (len(parent) <= _SURELY_SHORT and parent.isprintable()))
                 and ((user := event.user) is None or (len(user) <= _SURELY_SHORT and user.isprintable()))
-                and ((kind := event.kind) is _REPOST or _agrees(event, kind))
+                and (parent is not None or event.kind is not _UNDO)
                 and (raw.isascii() or _is_utf8(raw))
             ):
                 return event
@@ -111,16 +111,9 @@ def decode_batch(raws: Sequence[bytes]) -> list[Event | Rejected]:
 
 
 _decode: Final = msgspec.json.Decoder(Event).decode
-_REPOST: Final = Kind.REPOST
+_UNDO: Final = Kind.UNDO
 _KINDS: Final[dict[str, Kind]] = {kind.value: kind for kind in Kind}
 _SURELY_SHORT: Final = MAX_ID_BYTES // 4
-
-
-def _agrees(event: Event, kind: Kind) -> bool:
-    """Whether the kind fits the ids: a post is its own cascade, an undo names what it takes back."""
-    if kind is Kind.POST:
-        return event.id == event.cascade
-    return kind is not Kind.UNDO or event.parent is not None
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -194,8 +187,6 @@ def _validated(content: dict[str, Any]) -> Event:
     kind = _kind(content["kind"])
     parent = _identifier(content, "parent") if content.get("parent") is not None else None
     user = _identifier(content, "user") if content.get("user") is not None else None
-    if kind is Kind.POST and event_id != cascade:
-        raise _InvalidError(RejectReason.INVALID_ID, "a post's `id` must equal its `cascade`")
     if kind is Kind.UNDO and parent is None:
         raise _InvalidError(RejectReason.INVALID_ID, "an undo must name in `parent` the event it takes back")
     return Event(

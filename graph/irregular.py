@@ -1,4 +1,4 @@
-"""What only few cascades have: late and undone events, waits for events not seen yet, counts beyond the kept maximum."""
+"""What only few cascades have: late and undone events, waits for events not seen yet, counts of events not kept."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Irregular:
 
     ``late``: position -> event time from which a late node is visible. ``undone``: position -> event time from which a
     node is not. ``pending_undos``: key of an event not seen yet -> the same. ``bins``: minute since the epoch at whose
-    start the reshares counted become visible -> their number. The dicts ``undone`` and ``bins`` keep the entries changed
-    last at their end, which is where a delta finds them.
+    start the reshares counted become visible -> their number. The dicts ``undone`` and ``bins`` keep the entries
+    changed last at their end, which is where a delta finds them.
     """
 
     __slots__ = (

@@ -12,8 +12,8 @@ from graph.events import MAX_ID_BYTES, Event
 def event_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of ``social.events``.
 
-    It says all that a schema can. Beyond it, a post's ``id`` must equal its ``cascade``, the limit of an id counts
-    bytes, a time given as a string must be between 1970 and 9999, and a record has at most 262,144 bytes.
+    It says all that a schema can. Beyond it, the limit of an id counts bytes, a time given as a string must be between 1970
+    and 9999, and a record has at most 262,144 bytes.
     """
     _, definitions = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     event = definitions["Event"]
@@ -26,7 +26,7 @@ def event_schema() -> dict[str, Any]:
     }
     descriptions = {
         "id": "Unique within the cascade; a repeated id is a duplicate and changes nothing.",
-        "cascade": "Id of the root post; also the record's key.",
+        "cascade": "Id of the cascade, normally its root post's; also the record's key.",
         "kind": "What happened. Reposts and quotes count as popularity; undo takes back the event named in parent.",
         "time": "Event time: seconds since 1970-01-01T00:00:00Z, or ISO 8601 with a zone.",
         "user": "Who did it.",
