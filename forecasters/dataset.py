@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from forecasters.base import Case
-from graph import Cascade, Rejected, decode_event
+from graph import Cascade, Kind, Rejected, decode_event
 from graph.errors import UserError
 
 MIN_EVENTS: Final = 10
@@ -59,9 +59,7 @@ def cases(
     horizon.
     """
     if not 0.0 < observe_seconds < horizon_seconds:
-        raise ValueError(
-            f"observe ({observe_seconds} s) must lie between 0 and the horizon ({horizon_seconds} s)"
-        )
+        raise ValueError(f"observe ({observe_seconds} s) must lie between 0 and the horizon ({horizon_seconds} s)")
     return [
         cut(cascade, observe_seconds, horizon_seconds)
         for cascade in cascades
@@ -167,7 +165,7 @@ def labelled_cases(
         if isinstance(event, Rejected):
             raise DatasetError(f"{source}:{number}: {event.message}; mend or remove this line")
         cascades.setdefault(event.cascade, Cascade(event.cascade)).apply(event)
-        if event.id == event.cascade:
+        if event.kind is Kind.POST:
             label = decoder.decode(line)
             if label.growth_24h is not None:
                 labels[event.cascade] = label

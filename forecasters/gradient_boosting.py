@@ -83,13 +83,9 @@ class GradientBoostingForecaster(LogRegression):
     def load_fit(self, directory: Path, fit: dict[str, Any]) -> None:
         path = directory / MODEL_FILE
         if fit["features"] != list(FEATURE_NAMES):
-            raise ModelStoreError(
-                f"{path}: was trained on other features than this version computes; train it again"
-            )
+            raise ModelStoreError(f"{path}: was trained on other features than this version computes; train it again")
         lightgbm = _lightgbm()
         try:
             self.booster = lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
         except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
-            raise ModelStoreError(
-                f"{path}: cannot be read ({error}); train again or restore the file"
-            ) from error
+            raise ModelStoreError(f"{path}: cannot be read ({error}); train again or restore the file") from error

@@ -126,18 +126,10 @@ class ConformalIntervals:
             high = np.array(config["high_log2"], dtype=np.float64)
             level = float(config["level"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelStoreError(
-                f"the interval table of a model's config.json is damaged: {error!r}"
-            ) from error
+            raise ModelStoreError(f"the interval table of a model's config.json is damaged: {error!r}") from error
         shape = (len(age_edges) + 1, len(size_edges) + 1)
         if low.shape != shape or high.shape != shape or not 0.0 < level < 1.0:
-            raise ModelStoreError(
-                f"the interval table of a model's config.json must be {shape[0]} x {shape[1]}"
-            )
-        if not (
-            np.isfinite(low).all() and np.isfinite(high).all() and (low <= 0).all() and (high >= 0).all()
-        ):
-            raise ModelStoreError(
-                "the interval offsets of a model's config.json must be finite and straddle 0"
-            )
+            raise ModelStoreError(f"the interval table of a model's config.json must be {shape[0]} x {shape[1]}")
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= 0).all() and (high >= 0).all()):
+            raise ModelStoreError("the interval offsets of a model's config.json must be finite and straddle 0")
         return cls(level, age_edges, size_edges, low, high)

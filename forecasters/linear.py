@@ -56,11 +56,6 @@ class Linear:
     def load(cls, directory: Path) -> Self:
         """Read back `save`; raises `ModelStoreError` naming the file when it is damaged."""
         tensors = read_tensors(directory)
-        if (
-            set(tensors) != {"centre", "weights", "intercept"}
-            or tensors["centre"].shape != tensors["weights"].shape
-        ):
-            raise ModelStoreError(
-                f"{directory / TENSORS_FILE}: not a linear model; train again or restore the file"
-            )
+        if set(tensors) != {"centre", "weights", "intercept"} or tensors["centre"].shape != tensors["weights"].shape:
+            raise ModelStoreError(f"{directory / TENSORS_FILE}: not a linear model; train again or restore the file")
         return cls(tensors["centre"], tensors["weights"], float(tensors["intercept"][0]))

@@ -79,9 +79,7 @@ def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any
 
 def write_tensors(directory: Path, tensors: dict[str, NDArray[Any]]) -> None:
     """Write model.safetensors."""
-    save_file(
-        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, directory / TENSORS_FILE
-    )
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, directory / TENSORS_FILE)
 
 
 def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
@@ -92,9 +90,7 @@ def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
     except FileNotFoundError as error:
         raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelStoreError(
-            f"{path}: damaged ({error}); train the model again or restore the file"
-        ) from error
+        raise ModelStoreError(f"{path}: damaged ({error}); train the model again or restore the file") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +133,7 @@ class ModelStore:
         if not self.root.is_dir():
             return []
         return sorted(
-            path.name
-            for path in self.root.iterdir()
-            if _NAME.fullmatch(path.name) and self.versions(path.name)
+            path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name) and self.versions(path.name)
         )
 
     def versions(self, name: str) -> list[str]:
@@ -153,9 +147,7 @@ class ModelStore:
     def aliases(self, name: str) -> dict[str, str]:
         """alias -> version, as promoted."""
         found = self._alias_file(name).get("aliases", {})
-        return {
-            str(alias): str(version) for alias, version in found.items() if version in self.versions(name)
-        }
+        return {str(alias): str(version) for alias, version in found.items() if version in self.versions(name)}
 
     def history(self, name: str) -> list[dict[str, str | None]]:
         """Promotions of ``name``, oldest first: alias, version, previous."""
@@ -169,9 +161,7 @@ class ModelStore:
         checked_name(wanted, "version")
         if wanted not in known:
             listed = ", ".join(known) or "none"
-            raise ModelStoreError(
-                f"{self.root}: {name} has no version or alias {version!r} (versions: {listed})"
-            )
+            raise ModelStoreError(f"{self.root}: {name} has no version or alias {version!r} (versions: {listed})")
         called = tuple(alias for alias, target in sorted(aliases.items()) if target == wanted)
         return StoredModel(name, wanted, self.root / name / wanted, self.shipped, called)
 
@@ -252,9 +242,7 @@ class ModelStore:
 
     def _must_be_writable(self) -> None:
         if self.shipped:
-            raise ModelStoreError(
-                f"{self.root} holds shipped models and is read only; use a store of your own"
-            )
+            raise ModelStoreError(f"{self.root} holds shipped models and is read only; use a store of your own")
 
     def _alias_file(self, name: str) -> dict[str, Any]:
         path = self.root / checked_name(name) / ALIASES_FILE
@@ -306,9 +294,7 @@ def load_forecaster(spec: str, directory: Path | None = None) -> Forecaster:
         return found.load()
     kind = forecaster_class(spec)
     if kind.needs_training:
-        raise ModelStoreError(
-            f"{spec} has not been trained; run 'cascadecast train {spec} --data FILE' first"
-        )
+        raise ModelStoreError(f"{spec} has not been trained; run 'cascadecast train {spec} --data FILE' first")
     return kind()
 
 
@@ -319,11 +305,7 @@ def _checked_alias(alias: str) -> None:
 
 def _natural(version: str) -> list[tuple[int, int, str]]:
     """Sort key in which runs of digits compare as numbers."""
-    return [
-        (1, int(part), "") if part.isdecimal() else (0, 0, part)
-        for part in re.split(r"(\d+)", version)
-        if part
-    ]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", version) if part]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -66,9 +66,7 @@ class LogRegression(Forecaster):
     def point(self, examples: Sequence[Example]) -> Floats:
         """The increments (B,) before clipping to the horizon."""
         if not self.fitted:
-            raise ModelStoreError(
-                f"{self.name} has not been trained; run 'cascadecast train {self.name}' first"
-            )
+            raise ModelStoreError(f"{self.name} has not been trained; run 'cascadecast train {self.name}' first")
         if not examples:
             return np.zeros(0)
         predicted = self.predict_log(_matrix(examples))
@@ -79,9 +77,7 @@ class LogRegression(Forecaster):
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
         if not train:
-            raise DatasetError(
-                f"{self.name} has no cases to train on; give a larger file or an earlier --observe"
-            )
+            raise DatasetError(f"{self.name} has no cases to train on; give a larger file or an earlier --observe")
         fitting, choosing = self._prepared(train), self._prepared(validation)
         y, y_validation = np.log2(1.0 + increments(train)), np.log2(1.0 + increments(validation))
         X = _matrix(fitting)
@@ -130,9 +126,7 @@ class LogRegression(Forecaster):
 
 def _matrix(examples: Sequence[Example]) -> Floats:
     """The features of a batch, (B, F)."""
-    return np.array([example.inputs["features"] for example in examples], dtype=np.float64).reshape(
-        len(examples), -1
-    )
+    return np.array([example.inputs["features"] for example in examples], dtype=np.float64).reshape(len(examples), -1)
 
 
 def time_features(view: CascadeView, horizon_seconds: float) -> tuple[float, float]:

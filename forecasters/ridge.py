@@ -31,18 +31,14 @@ class RidgeForecaster(LogRegression):
         age = max(view.age_seconds, 0.0)
         edges = age * np.arange(1, BINS) / BINS
         counts = np.diff(np.searchsorted(view.reshare_ages, edges), prepend=0, append=view.size - view.binned)
-        return np.concatenate(
-            [np.log2(1.0 + counts), [np.log2(1.0 + view.size)], time_features(view, horizon_seconds)]
-        )
+        return np.concatenate([np.log2(1.0 + counts), [np.log2(1.0 + view.size)], time_features(view, horizon_seconds)])
 
     def fit_log(self, X: Floats, y: Floats, X_validation: Floats, y_validation: Floats, seed: int) -> None:
         # Without a validation part the middle penalty stands.
         fits = {penalty: Linear.fit(X, y, penalty) for penalty in PENALTIES}
         losses = {penalty: abs(np.log(penalty / PENALTIES[2])) for penalty in PENALTIES}
         if len(y_validation):
-            losses = {
-                p: float(np.mean((f.predict(X_validation) - y_validation) ** 2)) for p, f in fits.items()
-            }
+            losses = {p: float(np.mean((f.predict(X_validation) - y_validation) ** 2)) for p, f in fits.items()}
         self.penalty = min(losses, key=lambda penalty: losses[penalty])
         self.linear = fits[self.penalty]
 

@@ -30,7 +30,7 @@ MAX_INCREMENT: Final = 1e9
 """No forecast exceeds it: about the users of the largest networks. Also the documented cap of supercritical
 cascades."""
 
-THETA_GRID: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+THETA_GRID: Final = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 OFFSET_GRID_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0)
 
 
@@ -110,17 +110,21 @@ def complete_forecasts(
     relaxation: Relaxation,
     *,
     supercritical: NDArray[np.bool_] | None = None,
+    shares: Floats | None = None,
 ) -> Forecasts:
     """Turn point forecasts (B,) into everything a forecast says, keeping every promise of the contract.
 
     Increments are clipped to [0, MAX_INCREMENT] and are 0, with both bounds 0, at or past the horizon.
+    ``shares`` (B, TRAJECTORY_POINTS), nondecreasing from 0 to 1, replaces ``relaxation`` for models with a
+    shape of their own.
     """
     age, horizon, observed = times_of(examples)
     open_ended = age < horizon
     increment = np.where(open_ended, np.clip(increment, 0.0, MAX_INCREMENT), 0.0)
     low, high = intervals.bounds(increment, age, observed)
     ages = trajectory_ages(age, horizon)
-    path = relaxation.share(ages, age, horizon) * increment[:, None]
+    path = (relaxation.share(ages, age, horizon) if shares is None else shares) * increment[:, None]
+    path = np.minimum(path, increment[:, None])  # a share of 1 - 1e-16 times a large number may round above it
     path[:, -1] = increment
     return Forecasts(
         increment=increment,
@@ -128,7 +132,5 @@ def complete_forecasts(
         high=np.where(open_ended, high, 0.0),
         trajectory_ages=ages,
         trajectory_increments=path,
-        supercritical=np.zeros(len(examples), np.bool_)
-        if supercritical is None
-        else supercritical & open_ended,
+        supercritical=np.zeros(len(examples), np.bool_) if supercritical is None else supercritical & open_ended,
     )
