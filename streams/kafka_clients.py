@@ -67,9 +67,10 @@ def connect(bootstrap_servers: str, timeout_seconds: float = CONNECT_SECONDS) ->
 
     try:
         admin = AdminClient({**kafka_client_config(bootstrap_servers), "error_cb": note})
-        metadata = admin.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
-        admin_error = error.args[0]
-        detail = heard[0] if heard else admin_error.str()
-        raise KafkaUnreachableError(bootstrap_servers, detail.strip()) from error
-    return admin, metadata
+        raise KafkaUnreachableError(bootstrap_servers, error.args[0].str()) from error
+    try:
+        return admin, admin.list_topics(timeout=timeout_seconds)
+    except KafkaException as error:
+        admin.poll(0.1)  # hands over what librdkafka met: refused, unknown host, no answer
+        raise KafkaUnreachableError(bootstrap_servers, (heard or [error.args[0].str()])[0].strip()) from error

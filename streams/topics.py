@@ -167,6 +167,19 @@ def partition_count(bootstrap_servers: str, topic: str) -> int:
     return len(found.partitions)
 
 
+def source_layout(bootstrap_servers: str, prefix: str) -> tuple[int, int]:
+    """Partitions and copies of the events topic, which the workers' own topics must match.
+
+    Raises `KafkaUnreachableError`, or `TopicsError` naming the topics that are missing.
+    """
+    _, metadata = connect(bootstrap_servers)
+    missing = [spec.name for spec in declared_topics(prefix=prefix) if spec.name not in metadata.topics]
+    if missing:
+        raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: cascadecast topics create")
+    partitions = metadata.topics[f"{prefix}.events"].partitions
+    return len(partitions), min(len(partition.replicas) for partition in partitions.values())
+
+
 def _layout_defects(spec: TopicSpec, found: Any, brokers: int) -> list[TopicDefect]:
     defects = []
     if len(found.partitions) != spec.partitions:
@@ -263,4 +276,5 @@ __all__ = [
     "create_topics",
     "declared_topics",
     "partition_count",
+    "source_layout",
 ]

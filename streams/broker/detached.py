@@ -52,9 +52,7 @@ def stop_detached(directory: Path) -> NodeState | None:
     """Stop the directory's broker cleanly and wait for its end; None when none runs. Raises `BrokerError`."""
     running = running_broker(directory)
     if running is not None and not end_process(running):
-        raise BrokerError(
-            f"the broker (pid {running.pid}) on {directory} does not end: look at {directory}/kafka.log"
-        )
+        raise BrokerError(f"the broker (pid {running.pid}) on {directory} does not end: look at {directory}/kafka.log")
     return running
 
 

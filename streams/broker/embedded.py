@@ -94,9 +94,7 @@ class EmbeddedBroker:
         if self._kept is None and self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="cascadecast-kafka-"))
         try:
-            self._state = launch(
-                NodeSettings(self.directory, self._port, self._heap), self._spawn, self._announce
-            )
+            self._state = launch(NodeSettings(self.directory, self._port, self._heap), self._spawn, self._announce)
         except BaseException:
             self.stop()
             raise

@@ -95,12 +95,8 @@ def _fetch(maven: str, pom: Path, target: Path) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise BrokerUnavailableError(
-                f"Maven did not fetch Kafka's jars within {_FETCH_SECONDS} s"
-            ) from error
+            raise BrokerUnavailableError(f"Maven did not fetch Kafka's jars within {_FETCH_SECONDS} s") from error
         if run.returncode != 0 or not any(jars.glob("kafka_*.jar")):
-            said = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line] or [
-                "no message"
-            ]
+            said = [line for line in (run.stdout + run.stderr).splitlines() if "ERROR" in line] or ["no message"]
             raise BrokerUnavailableError(f"Maven could not fetch Kafka's jars: {said[0].strip()[:400]}")
         jars.rename(target)

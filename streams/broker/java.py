@@ -35,18 +35,14 @@ def find_java() -> Java:
         raise BrokerUnavailableError(f"no Java found; {_INSTALL}")
     version = _version_of(Path(found))
     if version < OLDEST_JAVA:
-        raise BrokerUnavailableError(
-            f"{found} is Java {version}, Kafka needs {OLDEST_JAVA} or newer; {_INSTALL}"
-        )
+        raise BrokerUnavailableError(f"{found} is Java {version}, Kafka needs {OLDEST_JAVA} or newer; {_INSTALL}")
     return Java(Path(found), version)
 
 
 def _version_of(java: Path) -> int:
     """The major version: 8 for "1.8.0_392", 17 for "17.0.15", 25 for "25-ea"."""
     try:
-        answer = subprocess.run(
-            [str(java), "-version"], capture_output=True, text=True, timeout=30, check=True
-        )
+        answer = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise BrokerUnavailableError(f"{java} -version failed ({error}); {_INSTALL}") from error
     stated = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)

@@ -104,8 +104,7 @@ def launch(
         previous = load_state(settings.directory)
         if previous is not None and previous.is_running():
             raise BrokerError(
-                f"a broker (pid {previous.pid}) already runs on {settings.directory}: "
-                "stop it or use another directory"
+                f"a broker (pid {previous.pid}) already runs on {settings.directory}: stop it or use another directory"
             )
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             port, controller_port = _choose_ports(settings.port, previous if attempt == 1 else None)
@@ -169,7 +168,7 @@ def _configure(settings: NodeSettings, port: int, controller_port: int, tool: li
         f"listeners=BROKER://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}\n"
         f"advertised.listeners=BROKER://{LOOPBACK}:{port}\n"
         f"controller.quorum.voters=1@{LOOPBACK}:{controller_port}\n"
-        f"log.dirs={settings.data_path}\n"
+        f"log.dirs={_property(settings.data_path)}\n"
     )
     static = _STATIC_PROPERTIES.read_text(encoding="utf-8")
     settings.properties_path.write_text(f"{static}\n{addresses}", encoding="utf-8")
@@ -177,12 +176,19 @@ def _configure(settings: NodeSettings, port: int, controller_port: int, tool: li
         return
     format_storage = ["kafka.tools.StorageTool", "format", "--cluster-id", _new_cluster_id()]
     format_storage += ["--config", str(settings.properties_path)]
-    run = subprocess.run(
-        [*tool, *format_storage], capture_output=True, text=True, timeout=START_SECONDS, check=False
-    )
+    run = subprocess.run([*tool, *format_storage], capture_output=True, text=True, timeout=START_SECONDS, check=False)
     if run.returncode != 0:
         said = (run.stderr + run.stdout).strip().splitlines() or ["no message"]
         raise BrokerError(f"Kafka could not format {settings.data_path}: {said[-1]}")
+
+
+def _property(path: Path) -> str:
+    """A path as the value of a Java property: ASCII with escapes; a comma would separate two directories."""
+    if "," in str(path):
+        raise BrokerError(f"the broker's data cannot lie in {path}: Kafka takes no comma in a directory's name")
+    units = str(path).encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    return "".join(chr(code) if 32 <= code < 127 and code != 92 else f"\\u{code:04x}" for code in codes)
 
 
 def _new_cluster_id() -> str:
@@ -198,6 +204,7 @@ def _wait_until_serving(settings: NodeSettings, port: int, child: Child) -> None
     from confluent_kafka.admin import AdminClient
 
     deadline = time.monotonic() + START_SECONDS
+    identity = (settings.data_path / "meta.properties").read_text(encoding="utf-8")
     admin: AdminClient | None = None
     while time.monotonic() < deadline:
         if not child.is_alive():
@@ -206,14 +213,13 @@ def _wait_until_serving(settings: NodeSettings, port: int, child: Child) -> None
             admin = AdminClient(kafka_client_config(f"{LOOPBACK}:{port}"))
         if admin is not None:
             try:
-                if admin.list_topics(timeout=1.0).brokers:
+                metadata = admin.list_topics(timeout=1.0)
+                if metadata.brokers and f"cluster.id={metadata.cluster_id}" in identity:  # not a stranger's Kafka
                     return
             except KafkaException:
                 continue
         time.sleep(0.05)
-    raise BrokerError(
-        f"Kafka did not serve on port {port} within {START_SECONDS:.0f} s; its log: {settings.log_path}"
-    )
+    raise BrokerError(f"Kafka did not serve on port {port} within {START_SECONDS:.0f} s; its log: {settings.log_path}")
 
 
 def _accepts(port: int) -> bool:
@@ -231,7 +237,5 @@ def _ended_early(settings: NodeSettings) -> BrokerError:
         return _PortTakenError("Kafka found its port taken again and again: stop what takes free ports")
     source = settings.console_path if printed.strip() else settings.log_path
     lines = source.read_text(encoding="utf-8", errors="replace").splitlines() if source.exists() else []
-    told = [line for line in lines if line.strip() and not line.startswith("\tat ")][-8:] or [
-        "(it printed nothing)"
-    ]
+    told = [line for line in lines if line.strip() and not line.startswith("\tat ")][-8:] or ["(it printed nothing)"]
     return BrokerError("\n  ".join([f"Kafka ended before it served; the last lines of {source}:", *told]))
