@@ -12,8 +12,8 @@ from graph.events import MAX_ID_BYTES, Event
 def event_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a record of ``social.events``.
 
-    It says all that a schema can. Beyond it, the limit of an id counts bytes, a time given as a string must be between 1970
-    and 9999, and a record has at most 262,144 bytes.
+    It says all that a schema can. Beyond it, the limit of an id counts bytes, a time given as a string lies between
+    1970 and 9999, and a record has at most 262,144 bytes.
     """
     _, definitions = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     event = definitions["Event"]

@@ -41,7 +41,7 @@ class CascadeView:
     followers: NDArray[np.float32]
     """(n,) followers of the node's author, NaN where unknown."""
     ids: NDArray[np.uint64]
-    """(n,) `graph.identity.hash_of` the event's id."""
+    """(n,) `graph.identity.hash_of` the event's id, 0 for a virtual root."""
     root_followers: int | None
     root_verified: bool | None
     root_lang: str | None
@@ -181,7 +181,7 @@ def _view(
     if chosen is not None:
         users, kinds, ids, followers = users[chosen], kinds[chosen], ids[chosen], followers[chosen]
     if not has_root:
-        users[0] = 0
+        ids[0] = users[0] = 0
         followers[0] = np.nan
     if not (ages[1:] > ages[:-1]).all():
         order = np.lexsort((ids, depths, ages))
