@@ -14,7 +14,7 @@ class ConCatConfig:
     """Architecture and training of one ConCat model (arXiv 2409.16623; sizes of its published Weibo runs)."""
 
     side_features: bool = False
-    """False: the paper's protocol strictly (the observed events only). True: the rolling model, any age, with counts."""
+    """False: the paper's protocol strictly, the observed events only. True: the rolling model, any age, with counts."""
 
     event_cap: int = 100
     """Events the sequence sees; the papers' models see the earliest 100."""

@@ -42,21 +42,22 @@ class LinearDynamics(nn.Module):
 
 
 class DeepDynamics(nn.Module):
-    """The published deeper form: d -> d -> d with softplus, plus the linear time term; its last layer starts at zero."""
+    """The published deeper form: d -> d -> d with softplus, plus the linear time term; the last layer starts at 0."""
 
     def __init__(self, state_size: int) -> None:
         super().__init__()
         self.state_size = state_size
+        last = nn.Linear(state_size, state_size)
         self.layers = nn.Sequential(
             nn.Linear(state_size, state_size),
             nn.Softplus(),
             nn.Linear(state_size, state_size),
             nn.Softplus(),
-            nn.Linear(state_size, state_size),
+            last,
         )
         self.time = nn.Linear(1, state_size, bias=False)
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         nn.init.zeros_(self.time.weight)
 
     def forward(self, state: Tensor, time: Tensor) -> Tensor:

@@ -86,15 +86,13 @@ def integrate(intensity: Intensity, path: Path) -> Tensor:
         needed = _points_needed(change)
         panels = torch.ceil(change / WIDEST_PANEL).clamp(min=1).long()
         rule = torch.bucketize(needed, needed.new_tensor(RULES[:-1]))  # smallest rule with enough points
-        groups = torch.unique(torch.stack([rule, torch.where(rule == len(RULES) - 1, panels, 1)], 1), dim=0)
-    for which, cut in groups.tolist():
-        points = RULES[which]
-        x_np, w_np = _rule(points, cut)
+        panels = torch.where(rule == len(RULES) - 1, panels, 1)
+        kind = panels * len(RULES) + rule
+    for key in torch.unique(kind).tolist():
+        cut, which = divmod(key, len(RULES))
+        x_np, w_np = _rule(RULES[which], cut)
         x, w = path.final.new_tensor(x_np), path.final.new_tensor(w_np)
-        chosen = rule == which
-        if points == RULES[-1]:
-            chosen = chosen & (panels == cut)
-        index = flat[chosen]  # (m,)
+        index = flat[kind == key]  # (m,)
         powers = x[:, None] ** torch.arange(1, p + 1, device=x.device, dtype=x.dtype)  # (q, p)
         weights = scales[index][:, None, :] * powers  # (m, q, p)
         states = torch.baddbmm(starts[index][:, None], weights, coefficients[index])  # (m, q, d)

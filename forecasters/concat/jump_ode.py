@@ -26,12 +26,12 @@ STEP_OVERHEAD_TERMS: Final = 4.0
 DEEP_STEP: Final = 0.02
 """Longest RK4 step of the deep dynamics in units of the observation time."""
 GATE_CLOSED: Final = 1e4
-"""Added to the update gate of an absent event: sigmoid gives exactly 1, so the state and its gradient pass unchanged."""
+"""Added to the update gate of an absent event: sigmoid gives exactly 1, so state and gradient pass unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The solved path as S smooth pieces: h(start + x * width) = starts + sum_k x^k scales_k coefficients_k, x in [0, 1].
+    """The solved path as S smooth pieces: h(start + x width) = starts + sum_k x^k scales_k coefficients_k, 0 <= x <= 1.
 
     Shapes: starts (S, B, d), coefficients (S, B, p, d), scales (S, B, p), widths (S, B), before (N, B, d) the states
     just before each event, final (B, d) the state at the observation time.
@@ -53,7 +53,7 @@ def solve(
     ``initial`` (d,) is the learned h(0-); ``encoded`` (N, B, e); ``times`` (N, B) nondecreasing in [0, 1], 0 where
     absent; ``present`` (N, B) bool, right-aligned: all absent events of a sample come first.
     """
-    N, B = times.shape
+    B = times.shape[1]
     h0 = initial.expand(B, -1)
     gates = nn.functional.linear(encoded, cell.weight_ih, cell.bias_ih)  # (N, B, 3d), all events in one product
     r, u, n = gates.chunk(3, dim=2)
@@ -86,9 +86,7 @@ def plan_steps(norms: Sequence[float], longest: Sequence[float]) -> tuple[int, l
     for terms in TERM_CHOICES:
         limit = (terms + 2) / (2 * max(norms[0], 1e-30))
         if norms[terms] > 0:
-            limit = min(
-                limit, (SERIES_TOLERANCE * math.factorial(terms + 1) / (2 * norms[terms])) ** (1 / (terms + 1))
-            )
+            limit = min(limit, (SERIES_TOLERANCE * math.factorial(terms + 1) / (2 * norms[terms])) ** (1 / (terms + 1)))
         splits = [math.ceil(width / limit) for width in longest]
         cost = sum(splits) * (terms + STEP_OVERHEAD_TERMS)
         if best is None or cost < best[0]:
@@ -159,7 +157,7 @@ class _LinearJumps(torch.autograd.Function):
         return Z[:, :, :d], Q.view(S, B, p, d), before, h.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g_states: Tensor, g_Q: Tensor, g_before: Tensor, g_final: Tensor) -> tuple[Any, ...]:
         U, rows, scales, Z, _, before, new, hidden, reset_update = ctx.saved_tensors
         S, B, p = scales.shape

@@ -1,0 +1,108 @@
+"""From prepared examples to the tensors of a batch: right-aligned, with GraphWave for all cascades at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from forecasters.base import Case, Example
+from forecasters.concat.config import GRAPHWAVE_FEATURES
+from forecasters.concat.model import Batch
+from forecasters.concat.side import SideModel
+from graph.graphwave import graphwave_batch
+
+Floats = NDArray[np.float64]
+
+GRAPHWAVE_CHUNK: Final = 256
+"""Cascades whose GraphWave is computed at once: enough to batch, little to hold."""
+
+
+def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """Events of each example's sequence, (B,)."""
+    return np.array([len(example.inputs["ages"]) for example in examples], dtype=np.int64)
+
+
+def collate(examples: Sequence[Example], side: SideModel | None) -> Batch:
+    """The tensors of a batch of examples (at least one)."""
+    lengths = lengths_of(examples)
+    B, N = len(examples), int(lengths.max())
+    times = np.zeros((B, N), dtype=np.float32)
+    present = np.arange(N) >= N - lengths[:, None]
+    waves = np.zeros((B, N, GRAPHWAVE_FEATURES), dtype=np.float32)
+    observed = np.array([example.age_seconds for example in examples])
+    for first in range(0, B, GRAPHWAVE_CHUNK):
+        part = slice(first, first + GRAPHWAVE_CHUNK)
+        trees = [(e.inputs["ages"], e.inputs["parents"]) for e in examples[part]]
+        for b, signature in enumerate(graphwave_batch(trees, observed[part], N), start=first):
+            waves[b, N - lengths[b] :] = signature[: lengths[b]]
+    for b, example in enumerate(examples):
+        if observed[b] > 0:
+            times[b, N - lengths[b] :] = np.clip(example.inputs["ages"] / observed[b], 0.0, 1.0)
+    features: Tensor | None = None
+    baseline: Tensor | None = None
+    if side is not None:
+        X = np.array([example.inputs["side"] for example in examples])
+        features = torch.from_numpy(side.standardised(X).astype(np.float32))
+        baseline = torch.from_numpy(side.linear.predict(X).astype(np.float32))
+    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), None, features, baseline)
+
+
+def take(batch: Batch, rows: Tensor) -> Batch:
+    """The chosen samples, cut to the longest of them."""
+    present = batch.present[rows]
+    N = max(1, int(present.sum(1).max())) if len(rows) else 1
+
+    def cut(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[rows, -N:]
+
+    def pick(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[rows]
+
+    return Batch(
+        batch.times[rows, -N:],
+        present[:, -N:],
+        batch.graphwave[rows, -N:],
+        cut(batch.users),
+        pick(batch.side),
+        pick(batch.baseline),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Examples ready to train on or to judge by: the tensors of all, and the truths log2(1 + increment), (M,)."""
+
+    batch: Batch
+    growth: Tensor
+
+    def __len__(self) -> int:
+        return len(self.growth)
+
+    def none(self) -> Prepared:
+        """No cases, of the same shapes."""
+        return Prepared(take(self.batch, torch.arange(0)), self.growth[:0])
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], cases: Sequence[Case], side: SideModel | None) -> Prepared:
+        """Collate once; training then only indexes."""
+        truth = np.log2(1.0 + np.array([case.increment for case in cases], dtype=np.float64))
+        return cls(collate(examples, side), torch.from_numpy(truth.astype(np.float32)))
+
+
+def shuffled_batches(lengths: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    """Random batches of like lengths: shuffled, sorted by length within windows of eight batches, batches shuffled."""
+    order = torch.randperm(len(lengths), generator=generator)
+    windows = torch.split(order, 8 * size)
+    batches = [b for window in windows for b in torch.split(window[torch.argsort(lengths[window], stable=True)], size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def sorted_batches(lengths: Tensor, size: int) -> list[Tensor]:
+    """Batches of like lengths for inference."""
+    return list(torch.split(torch.argsort(lengths, stable=True), size))
