@@ -3,11 +3,12 @@
 The intensity of reshares, after Mishra, Rizoiu & Xie (CIKM 2016) and the interval-censored reading of Rizoiu
 et al. (2022),
 
-    lambda(t) = n* [ rho phi(t) + sum over reshares i before t of m_i phi(t - t_i) ],  phi the Omori power law (theta, c),
+    lambda(t) = n* [ rho phi(t) + sum over reshares i before t of m_i phi(t - t_i) ],
 
-with the root counting for rho typical reshares and m_i the relative reach of the author of reshare i (1 where
-his followers are unknown). In bins k of the past the compensator is n* E_k(theta, c, rho), so with a Gamma(a,
-b) prior on the branching ratio n* its posterior mean and the evidence of each grid point have closed forms:
+with phi the Omori power law of exponent theta and offset c, the root counting for rho typical reshares and
+m_i the relative reach of the author of reshare i (1 where his followers are unknown). In bins k of the past
+the compensator is n* E_k(theta, c, rho), so with a Gamma(a, b) prior on the branching ratio n* its posterior
+mean and the evidence of each grid point have closed forms:
 
     n* = (N + a) / (sum_k E_k + b),     log evidence = sum_k N_k log E_k - (N + a) log(sum_k E_k + b) + const(N),
 
@@ -139,12 +140,12 @@ class HawkesForecaster(TrainingFree):
         quanta = np.rint(QUANTA * np.log2(age)).astype(np.int64)
         ahead = (ages - ages[:, :1]) / age[:, None]  # (B, P)
         grown, supercritical = np.zeros_like(ages), np.zeros(len(examples), np.bool_)
-        for quantum in np.unique(quanta):
-            rows = np.flatnonzero(quanta == quantum)
+        for quantum in np.unique(quanta).tolist():
+            rows = np.flatnonzero(quanta == quantum).tolist()
             counts = np.stack([examples[row].inputs["counts"] for row in rows])  # (b, K)
             weights = np.stack([examples[row].inputs["weights"] for row in rows])
             bins = int(np.searchsorted(FUTURE_EDGES, ahead[rows].max())) or 1
-            tables = kernel_tables(int(quantum))
+            tables = kernel_tables(quantum)
             future, above = self._future(counts, weights, tables, min(bins, len(FUTURE_EDGES) - 1))
             grown[rows] = interpolate_rows(ahead[rows], FUTURE_EDGES[: future.shape[1]], future)
             supercritical[rows] = above

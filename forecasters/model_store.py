@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,8 @@ ALIASES_FILE: Final = "aliases.json"
 
 SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
 
-Alias = Literal["champion", "challenger"]
-ALIASES: Final[tuple[Alias, ...]] = ("champion", "challenger")
+
+ALIASES: Final = ("champion", "challenger")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?")
 
@@ -209,7 +209,7 @@ class ModelStore:
             self.promote(name, version)
         return self.get(name, version)
 
-    def promote(self, name: str, version: str, alias: Alias = "champion") -> StoredModel:
+    def promote(self, name: str, version: str, alias: str = "champion") -> StoredModel:
         """Let ``alias`` name ``version`` from now on; the step is kept so that `rollback` can undo it."""
         self._must_be_writable()
         _checked_alias(alias)
@@ -225,7 +225,7 @@ class ModelStore:
         self._write_aliases(name, aliases, history)
         return self.get(name, model.version)
 
-    def rollback(self, name: str, alias: Alias = "champion") -> StoredModel:
+    def rollback(self, name: str, alias: str = "champion") -> StoredModel:
         """Undo the last promotion of ``alias``; raises `ModelStoreError` when there is none before it."""
         self._must_be_writable()
         _checked_alias(alias)
