@@ -254,6 +254,8 @@ def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list
         entry = ConfigEntry(defect.what, defect.wanted, incremental_operation=AlterConfigOpType.SET)
         resource = resources.setdefault(defect.topic, ConfigResource(ResourceType.TOPIC, defect.topic))
         resource.add_incremental_config(entry)
+    if not resources:
+        return []
     answers = admin.incremental_alter_configs(list(resources.values()), request_timeout=_REQUEST_SECONDS)
     for resource, answer in answers.items():
         try:

@@ -1,0 +1,95 @@
+"""Topics on a real cluster: created once, and every way of being wrong is found with its mend."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+from streams.broker import EmbeddedBroker
+from streams.topics import TopicsError, check_topics, create_topics, declared_topics, partition_count
+
+
+def make(kafka: EmbeddedBroker, *topics: NewTopic) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for answer in admin.create_topics(list(topics)).values():
+        answer.result(10)
+
+
+def configure(kafka: EmbeddedBroker, topic: str, key: str, value: str) -> None:
+    entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for answer in admin.incremental_alter_configs([resource]).values():
+        answer.result(10)
+
+
+def test_created_topics_are_as_declared_and_creating_again_changes_nothing(
+    kafka: EmbeddedBroker, topic_prefix: str
+) -> None:
+    specs = declared_topics(3, prefix=topic_prefix)
+    names = [spec.name for spec in specs]
+    assert sorted(create_topics(kafka.bootstrap_servers, specs).created) == sorted(names)
+    assert check_topics(kafka.bootstrap_servers, specs) == []
+    again = create_topics(kafka.bootstrap_servers, specs)
+    assert (again.created, again.existing) == ([], names)
+    assert check_topics(kafka.bootstrap_servers, specs) == []
+    assert partition_count(kafka.bootstrap_servers, names[0]) == 3
+
+
+def test_every_defect_is_found(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+    specs = declared_topics(3, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs[1:4])
+    make(kafka, NewTopic(specs[4].name, 2, 1, config=specs[4].settings(1)))
+    configure(kafka, specs[1].name, "retention.ms", "1000")
+    configure(kafka, specs[2].name, "cleanup.policy", "compact")
+    found = {(defect.topic, defect.what) for defect in check_topics(kafka.bootstrap_servers, specs)}
+    assert found == {
+        (specs[0].name, "topic"),
+        (specs[1].name, "retention.ms"),
+        (specs[2].name, "cleanup.policy"),
+        (specs[4].name, "partitions"),
+    }
+    wanted = declared_topics(3, replication=2, prefix=topic_prefix)
+    copies = [one for one in check_topics(kafka.bootstrap_servers, wanted) if one.what == "replication"]
+    assert {(one.found, one.wanted) for one in copies} == {("1", "2")}
+    assert len(copies) == 4
+
+
+def test_amend_sets_settings_but_never_partitions(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+    specs = declared_topics(2, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs)
+    configure(kafka, specs[1].name, "retention.ms", "1000")
+    report = create_topics(kafka.bootstrap_servers, specs, amend=True)
+    assert [(one.topic, one.what) for one in report.amended] == [(specs[1].name, "retention.ms")]
+    assert check_topics(kafka.bootstrap_servers, specs) == []
+    wider = declared_topics(4, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, wider, amend=True)
+    assert {one.what for one in check_topics(kafka.bootstrap_servers, wider)} == {"partitions"}
+
+
+def test_changelogs_must_match_the_events_topic_and_be_compacted(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+    specs = declared_topics(3, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs)
+    app = f"{topic_prefix}-app"
+    compacted = {"cleanup.policy": "compact"}
+    make(
+        kafka,
+        NewTopic(f"{app}-good-changelog", 3, 1, config=compacted),
+        NewTopic(f"{app}-narrow-changelog", 1, 1, config=compacted),
+        NewTopic(f"{app}-forgetful-changelog", 3, 1, config={"cleanup.policy": "delete"}),
+        NewTopic(f"other-{app}-narrow-changelog", 1, 1),
+    )
+    found = [(one.topic, one.what) for one in check_topics(kafka.bootstrap_servers, specs, app_id=app)]
+    assert found == [
+        (f"{app}-narrow-changelog", "partitions"),
+        (f"{app}-forgetful-changelog", "cleanup.policy"),
+    ]
+
+
+def test_a_missing_topic_and_an_impossible_request_are_the_users_errors(
+    kafka: EmbeddedBroker, topic_prefix: str
+) -> None:
+    with pytest.raises(TopicsError, match="cascadecast topics create"):
+        partition_count(kafka.bootstrap_servers, f"{topic_prefix}.events")
+    with pytest.raises(TopicsError, match=f"refused topic {topic_prefix}"):
+        create_topics(kafka.bootstrap_servers, declared_topics(1, replication=5, prefix=topic_prefix))
