@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from streams.bench.state import _chunks, run
 
 
@@ -28,5 +30,5 @@ def test_the_workload_is_whole_seeded_and_interleaved() -> None:
     for event in events:
         assert event.parent is None or event.parent in seen
         seen.add(event.id)
-    switches = sum(one.cascade != other.cascade for one, other in zip(events, events[1:], strict=False))
+    switches = sum(one.cascade != other.cascade for one, other in pairwise(events))
     assert switches > 4000

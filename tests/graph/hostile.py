@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from graph import Event, Kind
@@ -30,7 +32,7 @@ def posts() -> st.SearchStrategy[Event]:
     )
 
 
-def reactions(ids: list[str] = [*IDS, CASCADE, "p"]) -> st.SearchStrategy[Event]:
+def reactions(ids: Sequence[str] = (*IDS, CASCADE, "p")) -> st.SearchStrategy[Event]:
     return st.builds(
         Event,
         id=st.sampled_from(ids),

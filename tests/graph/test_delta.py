@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +13,23 @@ from graph.delta import FORMAT
 from tests.graph.hostile import AS_OF, CASCADE, arrivals
 from tests.graph.test_cascade import post, reaction, rows_of, undo
 
-SUMMARY = (
-    "version size depth users nodes binned has_root root_time first_time last_time withdrawn_at "
-    "root_followers root_verified root_lang root_source"
-).split()
+SUMMARY = [
+    "version",
+    "size",
+    "depth",
+    "users",
+    "nodes",
+    "binned",
+    "has_root",
+    "root_time",
+    "first_time",
+    "last_time",
+    "withdrawn_at",
+    "root_followers",
+    "root_verified",
+    "root_lang",
+    "root_source",
+]
 
 
 def assert_alike(one: Cascade, other: Cascade, as_of: float = float("inf")) -> None:
@@ -145,10 +160,8 @@ def test_damaged_chunks_never_crash(noise: bytes, at: int) -> None:
     cascade.apply(reaction("a", 1.0, "b"), 5.0)
     chunk = bytearray(cascade.snapshot())
     chunk[at : at + len(noise)] = noise
-    try:
+    with contextlib.suppress(StateFormatError):
         Cascade.restore([bytes(chunk)])
-    except StateFormatError:
-        pass
 
 
 def test_wide_records_follow_narrow_ones() -> None:

@@ -82,7 +82,7 @@ def test_a_file_cut_short_is_told(tmp_path: Path, suffix: str) -> None:
     whole = path.read_bytes()
     for length in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:length])
-        with pytest.raises(EventFileError, match="cut short .* fetch or write it again"):
+        with pytest.raises(EventFileError, match=r"cut short .* fetch or write it again"):
             list(read_events(path))
 
 

@@ -74,7 +74,7 @@ def test_times(literal: str, seconds: float) -> None:
     assert type(event.time) is float
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))
 def test_iso_times_are_the_instants_they_name(moment: datetime) -> None:
     event = decode_event(raw(time=moment.isoformat()))
     assert isinstance(event, Event)
