@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from graph.errors import UserError
@@ -17,6 +18,9 @@ FALLBACK_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 
 CONNECT_SECONDS: Final = 8.0
 """How long a command waits for the first answer of a broker before it says that there is none."""
+
+REFUSED_SECONDS: Final = 3.0
+"""How long when all servers refuse the connection or cannot be found: a broker that just starts is up by then."""
 
 
 class KafkaUnreachableError(UserError):
@@ -52,25 +56,27 @@ def kafka_client_config(bootstrap_servers: str, **security: str) -> dict[str, An
     }
 
 
-def connect(bootstrap_servers: str, timeout_seconds: float = CONNECT_SECONDS) -> tuple[AdminClient, ClusterMetadata]:
+def connect(bootstrap_servers: str) -> tuple[AdminClient, ClusterMetadata]:
     """An admin client that has heard from the cluster, and what it heard.
 
-    Raises `KafkaUnreachableError` naming the address when nothing answers in time.
+    Raises `KafkaUnreachableError` naming the address when nothing answers within `CONNECT_SECONDS`, or
+    `REFUSED_SECONDS` when every server turns us away.
     """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 
-    heard: list[str] = []
-
-    def note(error: KafkaError) -> None:
-        heard.append(error.str())
-
+    heard: list[KafkaError] = []
     try:
-        admin = AdminClient({**kafka_client_config(bootstrap_servers), "error_cb": note})
+        admin = AdminClient({**kafka_client_config(bootstrap_servers), "error_cb": heard.append})
     except KafkaException as error:
         raise KafkaUnreachableError(bootstrap_servers, error.args[0].str()) from error
-    try:
-        return admin, admin.list_topics(timeout=timeout_seconds)
-    except KafkaException as error:
-        admin.poll(0.1)  # hands over what librdkafka met: refused, unknown host, no answer
-        raise KafkaUnreachableError(bootstrap_servers, (heard or [error.args[0].str()])[0].strip()) from error
+    began = time.monotonic()
+    while True:
+        try:
+            return admin, admin.list_topics(timeout=min(1.0, CONNECT_SECONDS))
+        except KafkaException as error:
+            admin.poll(0.0)  # hands over what librdkafka met: refused, unknown host, no answer
+            all_down = any(one.code() == KafkaError._ALL_BROKERS_DOWN for one in heard)
+            if time.monotonic() - began >= (REFUSED_SECONDS if all_down else CONNECT_SECONDS):
+                detail = (heard or [error.args[0]])[0].str().strip()
+                raise KafkaUnreachableError(bootstrap_servers, detail) from error

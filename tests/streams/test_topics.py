@@ -1,0 +1,94 @@
+"""The declaration of the topics, and the commands' answers when there is no broker."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from graph.errors import UserError
+from streams import kafka_clients
+from streams.cli import replay as replay_command
+from streams.cli import topics as topics_command
+from streams.kafka_clients import KafkaUnreachableError, default_bootstrap_servers, kafka_client_config
+from streams.topics import TopicsError, check_topics, declared_topics
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    built = typer.Typer()
+    topics_command.register(built)
+    replay_command.register(built)
+    return built
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """A server that accepts connections and never says a word of Kafka's protocol."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_the_five_topics_and_their_keeping() -> None:
+    specs = {spec.name: spec for spec in declared_topics(6)}
+    assert list(specs) == [f"social.{name}" for name in ("events", "forecasts", "alerts", "scores", "dead-letters")]
+    assert {spec.partitions for spec in specs.values()} == {6}
+    assert all(spec.configs["cleanup.policy"] == "delete" and spec.reason for spec in specs.values())
+    assert specs["social.events"].configs["message.timestamp.type"] == "LogAppendTime"
+    assert int(specs["social.dead-letters"].configs["max.message.bytes"]) > 1_048_588
+
+
+@pytest.mark.parametrize(
+    ("asked", "brokers", "copies", "in_sync"), [(None, 1, 1, "1"), (None, 5, 3, "2"), (2, 5, 2, "1")]
+)
+def test_copies_follow_the_cluster_unless_said(asked: int | None, brokers: int, copies: int, in_sync: str) -> None:
+    spec = declared_topics(1, asked)[0]
+    assert spec.copies(brokers) == copies
+    assert spec.settings(brokers)["min.insync.replicas"] == in_sync
+
+
+@pytest.mark.parametrize(
+    ("partitions", "replication", "prefix"), [(0, None, "s"), (1, 0, "s"), (1, None, "a b"), (1, None, "")]
+)
+def test_impossible_declarations_are_refused(partitions: int, replication: int | None, prefix: str) -> None:
+    with pytest.raises(TopicsError):
+        declared_topics(partitions, replication, prefix)
+
+
+@pytest.mark.parametrize("command", [["topics", "check"], ["topics", "create"], ["replay", __file__]])
+def test_an_unreachable_broker_is_one_clear_error_naming_the_address(app: typer.Typer, command: list[str]) -> None:
+    began = time.monotonic()
+    result = CliRunner().invoke(app, [*command, "--bootstrap-servers", "127.0.0.1:1"])
+    assert isinstance(result.exception, UserError)  # `cascadecast` prints it and exits with 2
+    assert "127.0.0.1:1" in str(result.exception)
+    assert "Connection refused" in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert time.monotonic() - began < 12.0
+
+
+def test_a_mute_server_is_not_taken_for_kafka(mute_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_clients, "CONNECT_SECONDS", 1.5)
+    with pytest.raises(KafkaUnreachableError, match=str(mute_port)):
+        check_topics(f"127.0.0.1:{mute_port}", declared_topics())
+
+
+def test_an_address_that_is_none_is_said() -> None:
+    with pytest.raises(KafkaUnreachableError, match=r"no\.such\.host\.invalid"):
+        check_topics("no.such.host.invalid:9092", declared_topics())
+
+
+def test_client_settings_take_security_by_librdkafkas_names() -> None:
+    config = kafka_client_config("a:1", security_protocol="SASL_SSL", sasl_username="me")
+    assert config["bootstrap.servers"] == "a:1"
+    assert (config["security.protocol"], config["sasl.username"]) == ("SASL_SSL", "me")
+
+
+def test_the_environment_names_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CASCADECAST_BOOTSTRAP_SERVERS", raising=False)
+    assert default_bootstrap_servers() == "127.0.0.1:9092"
+    monkeypatch.setenv("CASCADECAST_BOOTSTRAP_SERVERS", "kafka:1")
+    assert default_bootstrap_servers() == "kafka:1"
