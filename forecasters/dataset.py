@@ -31,6 +31,15 @@ class DatasetError(UserError):
     """A data file holds nothing to train on or to test with."""
 
 
+def split_kind(text: str, choices: tuple[str, ...] = ("random", "time")) -> SplitKind:
+    """The way to split called ``text``; raises `DatasetError` that names the ``choices`` for any other."""
+    if text == "random":
+        return "random"
+    if text == "time":
+        return "time"
+    raise DatasetError(f"unknown split {text!r}; use {' or '.join(choices)}")
+
+
 def just_before(time: float) -> float:
     """The latest event time strictly before ``time``."""
     return math.nextafter(time, -math.inf)
@@ -123,13 +132,11 @@ def split_cases(all_cases: Sequence[Case], how: SplitKind, seed: int = 0) -> Spl
     groups = list(by_cascade.values())
     if how == "time":
         groups.sort(key=lambda group: (group[0].graph.root_time, group[0].graph.id))
-    elif how == "random":
+    else:
         # Sorted first, so that the parts depend on the cascades and not on the order of the file's lines.
         groups.sort(key=lambda group: group[0].graph.id)
         order = np.random.default_rng(seed).permutation(len(groups))
         groups = [groups[i] for i in order]
-    else:
-        raise ValueError(f"unknown split {how!r}: use 'random' or 'time'")
     first = round(SPLIT_SHARES[0] * len(groups))
     second = round((SPLIT_SHARES[0] + SPLIT_SHARES[1]) * len(groups))
     parts = (groups[:first], groups[first:second], groups[second:])

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from forecasters.base import Case, Forecaster
-from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases
+from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases, split_kind
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.metrics import POINT_METRICS
 from forecasters.model_store import find_model, load_forecaster
@@ -36,6 +36,11 @@ class EvaluationPlan:
     split: EvaluationSplit = "all"
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int | None = None
+
+
+def evaluation_split(text: str) -> EvaluationSplit:
+    """Raises `UserError` for anything but random, time and all."""
+    return "all" if text == "all" else split_kind(text, ("random", "time", "all"))
 
 
 def chosen_models(text: str, split: EvaluationSplit) -> tuple[str, ...]:

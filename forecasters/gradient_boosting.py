@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from graph.features import FEATURE_NAMES, features
+import xxhash
 from numpy.typing import NDArray
 
 from forecasters.errors import ModelStoreError
 from forecasters.regression import LogRegression
 from graph import CascadeView
 from graph.errors import UserError
+from graph.features import FEATURE_NAMES, features
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,10 @@ def _lightgbm() -> Any:
         return import_module("lightgbm")
     except ImportError as error:
         raise UserError("lightgbm is not installed; run: pip install 'cascadecast[train]'") from error
+
+
+def _digest(text: str) -> str:
+    return xxhash.xxh3_128_hexdigest(text.encode())
 
 
 class GradientBoostingForecaster(LogRegression):
@@ -78,14 +83,17 @@ class GradientBoostingForecaster(LogRegression):
     def save_fit(self, directory: Path) -> dict[str, Any]:
         text = self.booster.model_to_string(num_iteration=self.booster.best_iteration)
         (directory / MODEL_FILE).write_text(text, encoding="utf-8")
-        return {"features": list(FEATURE_NAMES), "trees": self.booster.best_iteration}
+        return {"features": list(FEATURE_NAMES), "text_xxh3_128": _digest(text)}
 
     def load_fit(self, directory: Path, fit: dict[str, Any]) -> None:
         path = directory / MODEL_FILE
         if fit["features"] != list(FEATURE_NAMES):
             raise ModelStoreError(f"{path}: was trained on other features than this version computes; train it again")
-        lightgbm = _lightgbm()
         try:
-            self.booster = lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise ModelStoreError(f"{path}: cannot be read ({error}); train again or restore the file") from error
+        # LightGBM ends the whole process on a text that was cut short, so it may not see one.
+        if _digest(text) != fit["text_xxh3_128"]:
+            raise ModelStoreError(f"{path}: damaged (its checksum differs); train again or restore the file")
+        self.booster = _lightgbm().Booster(model_str=text)

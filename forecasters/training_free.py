@@ -62,7 +62,7 @@ class TrainingFree(Forecaster):
         )
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
-        cases = [*validation] or [*train]
+        cases = [*train, *validation]  # neither has been fitted to
         if cases:
             examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
             age, _, observed = times_of(examples)

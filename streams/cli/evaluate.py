@@ -37,23 +37,22 @@ def evaluate(
 ) -> None:
     """Score forecasters under the field's protocol: cascades with 10 events or more when observed, errors in
     log2."""
-    from forecasters.evaluation import EvaluationPlan, chosen_models
+    from forecasters.evaluation import EvaluationPlan, chosen_models, evaluation_split
     from forecasters.evaluation import evaluate as rows_of
     from graph.durations import parse_duration
     from graph.errors import UserError
     from streams.cli.results import print_result
 
-    if split not in ("all", "random", "time"):
-        raise UserError(f"--split {split}: use 'all', 'random' or 'time'")
+    how = evaluation_split(split)
     ages = tuple(parse_duration(part) for part in observe.split(","))
     horizon_seconds = parse_duration(horizon)
     if max(ages) >= horizon_seconds:
         raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
     plan = EvaluationPlan(
-        models=chosen_models(models, split),
+        models=chosen_models(models, how),
         observe_seconds=ages,
         horizon_seconds=horizon_seconds,
-        split=split,
+        split=how,
         seeds=parse_seeds(seeds),
         epochs=epochs,
     )

@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Fit a model, stop by the validation part, measure it on the test part and store it with a card that
     says so."""
-    from forecasters.dataset import data_hash
+    from forecasters.dataset import data_hash, split_kind
     from forecasters.model_store import ModelStore, user_store_directory
     from forecasters.registry import forecaster_class
     from forecasters.training import TrainingPlan, train_version
@@ -54,13 +54,11 @@ def train(
     forecaster_class(model)
     if rolling and observe is not None:
         raise UserError("--rolling trains for any age, --observe for given ones; leave one of them out")
-    if split not in ("random", "time"):
-        raise UserError(f"--split {split}: use 'random' or 'time'")
     ages = () if observe is None else tuple(parse_duration(part) for part in observe.split(","))
     horizon_seconds = parse_duration(horizon)
     if ages and max(ages) >= horizon_seconds:
         raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
-    plan = TrainingPlan(model, horizon_seconds, ages, split, seed, epochs)
+    plan = TrainingPlan(model, horizon_seconds, ages, split_kind(split), seed, epochs)
     store = ModelStore(output or user_store_directory())
     began = time.perf_counter()
     cascades = load_cascades(data, max_cascades)
