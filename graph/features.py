@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 RECENT_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0, 10_800.0, 21_600.0, 86_400.0)
-"""Windows that end at the cut."""
+"""Windows that end at the cut, the instant they begin at left out."""
 
 FIRST_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0, 10_800.0, 21_600.0)
 """Windows that begin at the root."""
