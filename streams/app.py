@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,19 +11,23 @@ from typing import Any, Final
 import faust
 import structlog
 from faust.web import Request, Response, View
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from streams.faust_internals import TableSegmentStore
+from streams.faust_internals import BoundedWorker, TableSegmentStore
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
-from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
+from streams.worker import IDLE_CHECK_SECONDS, Message, WorkerCore
 
 log = structlog.get_logger("cascadecast.app")
 
 EXIT_FAULT: Final = 70
 """EX_SOFTWARE: the worker met something it must not go on from; an orchestrator restarts it, and it recovers."""
+
+SHUTDOWN_SLACK_SECONDS: Final = 10.0
+"""For leaving the group and closing files after the drain."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
@@ -42,9 +47,7 @@ class FaustPublisher:
         self._app = app
         self._prefix = prefix
 
-    async def publish(
-        self, topic: str, messages: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
-    ) -> None:
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Send and wait for every acknowledgement; raises what the producer raises."""
         send = self._app.producer.send
         name = f"{self._prefix}.{topic}"
@@ -52,7 +55,9 @@ class FaustPublisher:
         await asyncio.gather(*futures)
 
 
-def build_app(settings: Settings, service: ForecastService, partitions: int, replication: int) -> faust.App:
+def build_app(
+    settings: Settings, service: ForecastService, partitions: int, replication: int, log_handler: logging.Handler
+) -> faust.App:
     """The app of one worker. ``partitions`` is the source topic's count, which the changelog must match."""
     app = faust.App(
         settings.app_id,
@@ -74,6 +79,7 @@ def build_app(settings: Settings, service: ForecastService, partitions: int, rep
         producer_linger=0.005,
         producer_max_batch_size=131_072,
         consumer_auto_offset_reset="earliest",
+        Worker=BoundedWorker,
         web_host=settings.http_host,
         web_port=settings.http_port,
         web_bind=settings.http_host,
@@ -83,8 +89,11 @@ def build_app(settings: Settings, service: ForecastService, partitions: int, rep
         web_tables_enabled=False,
         web_metrics_enabled=False,
         worker_redirect_stdouts=False,
+        # Faust empties the root logger and fills it from these: our handler, nothing of its own.
         logging_config={"version": 1, "disable_existing_loggers": False},
+        loghandlers=[log_handler],
     )
+    BoundedWorker.shutdown_seconds = settings.drain_timeout_seconds + SHUTDOWN_SLACK_SECONDS
     source = app.topic(
         f"{settings.topic_prefix}.events",
         key_serializer="raw",
@@ -98,8 +107,6 @@ def build_app(settings: Settings, service: ForecastService, partitions: int, rep
         "segments",
         key_type=bytes,
         value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
         help="Delta segments of the live cascades; see streams/segments.py",
@@ -203,7 +210,7 @@ def _add_pages(app: faust.App, core: WorkerCore) -> None:
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         del request
-        return view.bytes(core.metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return view.bytes(core.metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     @app.page("/healthz")
     async def healthz(view: View, request: Request) -> Response:

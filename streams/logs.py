@@ -9,8 +9,11 @@ from typing import Literal
 import structlog
 
 
-def configure_logging(level: str, form: Literal["json", "console"]) -> None:
-    """Send structlog and the standard library's loggers (Faust's, aiokafka's) through one formatter."""
+def configure_logging(level: str, form: Literal["json", "console"]) -> logging.Handler:
+    """Send structlog and the standard library's loggers (Faust's, aiokafka's) through one formatter.
+
+    Returns the handler on standard error, for a framework that sets up the root logger itself.
+    """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -23,7 +26,9 @@ def configure_logging(level: str, form: Literal["json", "console"]) -> None:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -43,3 +48,4 @@ def configure_logging(level: str, form: Literal["json", "console"]) -> None:
     # The clients' own chatter says nothing to an operator that our log does not say with more context.
     for name in ("aiokafka", "faust", "mode", "aiohttp.access", "kafka"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    return handler

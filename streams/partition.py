@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from graph import Cascade, CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
 
@@ -164,13 +164,12 @@ class Partition:
         self.due_total += len(chosen)
         taken: list[Due] = []
         for pending in chosen:
-            cascade = self.store.get(pending.cascade)
-            reason = self._reason_to_skip(cascade, pending.as_of)
-            if reason is not None or cascade is None:
-                self.skipped[reason or Skipped.GONE] += 1
+            found = self._view_or_reason(pending)
+            if isinstance(found, Skipped):
+                self.skipped[found] += 1
                 continue
             self._in_flight[pending.as_of] += 1
-            taken.append(Due(self, cascade.view(pending.as_of), pending.as_of, pending.event))
+            taken.append(Due(self, found, pending.as_of, pending.event))
         return taken
 
     def published(self, due: Due) -> None:
@@ -183,13 +182,13 @@ class Partition:
         cascade = self.store.get(cascade_id)
         return float(cascade.size) if cascade is not None else 0.0
 
-    def _reason_to_skip(self, cascade: Cascade | None, as_of: float) -> Skipped | None:
+    def _view_or_reason(self, pending: Pending) -> CascadeView | Skipped:
+        cascade = self.store.get(pending.cascade)
         if cascade is None:
             return Skipped.GONE
-        if cascade.withdrawn_at <= as_of:
+        if cascade.withdrawn_at <= pending.as_of:
             return Skipped.WITHDRAWN
-        if as_of - cascade.root_time >= self._settings.horizon_seconds:
-            return Skipped.PAST_HORIZON
-        if cascade.size_at(as_of) < self._settings.minimum_observed:
+        if cascade.size_at(pending.as_of) < self._settings.minimum_observed:
             return Skipped.TOO_SMALL
-        return None
+        view = cascade.view(pending.as_of)
+        return view if view.age_seconds < self._settings.horizon_seconds else Skipped.PAST_HORIZON

@@ -134,6 +134,32 @@ class _Footprint:
 
 
 def _cost(chunk: Chunk) -> int:
+    """Bytes that a chunk is worth in the log: its data, its id, the framing."""
+    return len(chunk.data) + len(chunk.cascade) + 16
+
+
+class Segment(msgspec.Struct, array_like=True, frozen=True):
+    """One durable write."""
+
+    version: int
+    watermark: float
+    unforecast_since: float
+    next_offset: int
+    chunks: list[Chunk]
+    pending: list[tuple[str, float, float, str]]  # cascade, as_of, event time, event id
+    left: list[tuple[str, float]]  # cascade, event time at which it left
+
+
+@dataclass(slots=True)
+class _Footprint:
+    """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
+
+    first_index: int
+    next_index: int
+    needed_bytes: int = 0
+
+
+def _cost(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id twice (once in the pending forecast), the framing."""
     return len(chunk.data) + 2 * len(chunk.cascade) + 64
 
@@ -251,12 +277,16 @@ class SegmentLog:
         for cascade_id, chunks in live.items():
             # Cleaning writes chunks again, later in the log: the index, not the place, gives their order.
             ordered = {chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}
-            partition.store.insert(Cascade.restore(chunk.data for chunk in ordered.values()))
+            partition.store.insert(
+                Cascade.restore(
+                    (chunk.data for chunk in ordered.values()), max_events=partition.store.max_events_per_cascade
+                )
+            )
             needed = sum(_cost(chunk) for chunk in ordered.values())
             self._footprints[cascade_id] = _Footprint(min(ordered), max(ordered) + 1, needed)
             self.needed_bytes += needed
-        for cascade_id, at in left.items():
-            partition.store.remember_departed(cascade_id, at)
+        for cascade_id in left:
+            partition.store.remember_departed(cascade_id)
         partition.watermark.advance_to(last.watermark)
         for waiting in pending.values():
             if waiting.as_of >= last.unforecast_since:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -48,7 +49,7 @@ class Settings(BaseSettings):
     retention_grace_seconds: float = Field(
         3600.0, ge=0, description="How long a cascade stays in memory after its age passed the horizon."
     )
-    models: tuple[str, ...] = Field(
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("concat", "hawkes", "seismic"),
         min_length=1,
         description="Forecasters, each as name, name@version or name@alias.",

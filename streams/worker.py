@@ -29,12 +29,14 @@ ROUNDS_IN_FLIGHT = 2
 IDLE_CHECK_SECONDS = 1.0
 
 
+Message = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
+"""Key, value and headers of a record to be published."""
+
+
 class Publisher(Protocol):
     """Where records go; returns once Kafka has acknowledged them all."""
 
-    async def publish(
-        self, topic: str, messages: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
-    ) -> None:
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Send (key, value, headers) messages."""
 
 
@@ -225,7 +227,9 @@ class WorkerCore:
             one.skipped_seen[reason] = number
 
     async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> None:
-        messages = [(record.cascade.encode(), encode_record(record), []) for run in runs for record in run.records]
+        messages: list[Message] = [
+            (record.cascade.encode(), encode_record(record), []) for run in runs for record in run.records
+        ]
         try:
             await self._publisher.publish("forecasts", messages)
         except Exception:

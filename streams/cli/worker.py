@@ -38,7 +38,7 @@ def worker(
     from streams.inference import load_service
     from streams.logs import configure_logging
     from streams.settings import load_settings
-    from streams.topics import require_topics
+    from streams.topics import source_layout
 
     settings = load_settings(
         config,
@@ -49,10 +49,25 @@ def worker(
         shed=shed,
         log_format=log_format,
     )
-    configure_logging(settings.log_level, settings.log_format)
-    source = require_topics(settings.bootstrap_servers, settings.topic_prefix)
+    _require_free(settings.http_host, settings.http_port)
+    handler = configure_logging(settings.log_level, settings.log_format)
+    partitions, replication = source_layout(settings.bootstrap_servers, settings.topic_prefix)
     service = load_service(settings)
-    app = build_app(settings, service, source.partitions, source.replication)
+    app = build_app(settings, service, partitions, replication, handler)
     # Faust parses the process arguments itself.
-    sys.argv = ["cascadecast", "--loglevel", settings.log_level, "worker", *context.args]
+    sys.argv = ["cascadecast", "--quiet", "worker", "--loglevel", settings.log_level, *context.args]
     app.main()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise UserError, before anything is started, when the HTTP port cannot be had."""
+    import socket
+
+    from graph.errors import UserError
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --http-port") from None

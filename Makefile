@@ -1,0 +1,42 @@
+# Everything a fresh machine needs beyond Python 3.11, Java 17 and Maven is installed by these targets,
+# into .venv in this folder (Kafka's jars: into the user's cache).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test unit lint bench clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+install: $(INSTALLED) ## Install into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: $(INSTALLED) ## Live forecasts of a simulated stream through an embedded Kafka; Ctrl-C ends it
+	$(BIN)/cascadecast demo $(ARGS)
+
+test: $(INSTALLED) lint ## Lint, types and all tests, against a real Kafka
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+
+unit: $(INSTALLED) ## Only the tests that need no Kafka
+	$(BIN)/python -m pytest -n 2 -m 'not integration' $(ARGS)
+
+lint: $(INSTALLED) ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## Figures and ratios, as JSON
+	$(BIN)/cascadecast bench state --json
+	$(BIN)/cascadecast bench forecasters --json
+
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -1,0 +1,1 @@
+"""The stream: Kafka in, forecasts out; everything that touches Faust, Kafka, HTTP or the command line."""

@@ -1,0 +1,88 @@
+"""When forecasts fall due."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.schedule import Pending, Schedule, slot_end
+
+times = st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000)
+delays = st.sampled_from([0.25, 1.0, 7.5, 60.0, 3600.0])
+names = st.text(min_size=1, max_size=8)
+
+
+@given(names, times, delays)
+def test_a_forecast_is_due_within_the_delay_and_never_before_its_event(cascade: str, time: float, delay: float) -> None:
+    due = slot_end(cascade, time, delay)
+    assert time <= due < time + delay + 1e-3
+
+
+@given(names, times, delays)
+def test_slot_ends_are_fixed_points_so_that_batches_cannot_shift_them(cascade: str, time: float, delay: float) -> None:
+    due = slot_end(cascade, time, delay)
+    assert slot_end(cascade, due, delay) == due
+    after = slot_end(cascade, math.nextafter(due, math.inf), delay)
+    assert after == pytest.approx(due + delay, abs=1e-3)
+    assert after > due
+
+
+def test_cascades_do_not_fall_due_all_at_once() -> None:
+    assert len({slot_end(f"c{n}", 1_000_000.0, 60.0) for n in range(100)}) > 90
+
+
+def test_updates_of_one_slot_are_coalesced_and_the_latest_event_is_named() -> None:
+    schedule = Schedule(60.0)
+    first = schedule.update("c", 100.0, 100.0, "a")
+    end = first.as_of
+    schedule.update("c", end - 1, end - 1, "z")
+    schedule.update("c", end, end, "m")
+    assert len(schedule) == 1
+    assert schedule.due(math.nextafter(end, 0)) == []
+    assert schedule.due(end) == [Pending("c", end, end, "m")]
+    assert len(schedule) == 0
+
+
+def test_of_two_events_of_one_instant_the_greater_id_is_named_whatever_the_order() -> None:
+    for order in (["a", "b"], ["b", "a"]):
+        schedule = Schedule(60.0)
+        for event in order:
+            schedule.update("c", 100.0, 100.0, event)
+        assert schedule.due(math.inf)[0].event == "b"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 600).map(float)), max_size=40), st.integers(1, 5))
+def test_taking_in_small_bites_is_taking_all(updates: list[tuple[str, float]], bite: int) -> None:
+    whole, bitten = Schedule(30.0), Schedule(30.0)
+    for number, (cascade, time) in enumerate(updates):
+        whole.update(cascade, time, time, f"{number:03}")
+        bitten.update(cascade, time, time, f"{number:03}")
+    expected = whole.due(math.inf)
+    taken: list[Pending] = []
+    while portion := bitten.due(math.inf, bite):
+        taken += portion
+    assert taken == expected
+    assert [(p.as_of, p.cascade) for p in taken] == sorted((p.as_of, p.cascade) for p in taken)
+
+
+def test_under_overload_only_the_latest_of_a_cascade_counts_and_the_most_promising_goes_first() -> None:
+    schedule = Schedule(60.0)
+    for minute in range(5):
+        for cascade in ("small", "big", "middling"):
+            schedule.update(cascade, minute * 60.0, minute * 60.0, f"{cascade}{minute}")
+    promise = {"small": 1.0, "big": 100.0, "middling": 10.0}
+    chosen, superseded = schedule.due_most_promising(math.inf, 2, promise.__getitem__)
+    assert [pending.event for pending in chosen] == ["big4", "middling4"]
+    assert len(superseded) == 12
+    assert [pending.event for pending in schedule.all_pending()] == ["small4"]
+
+
+def test_due_count_and_next() -> None:
+    schedule = Schedule(60.0)
+    assert schedule.next_as_of() == math.inf
+    due = schedule.update("c", 5.0, 5.0, "a").as_of
+    assert schedule.next_as_of() == due
+    assert (schedule.due_count(due - 0.001), schedule.due_count(due)) == (0, 1)

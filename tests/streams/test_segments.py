@@ -1,0 +1,168 @@
+"""The durable log of a partition."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph import Event
+from streams import segments
+from streams.partition import Partition
+from streams.segments import KEY, MemorySegmentStore, Segment, SegmentLog, StateError, in_order, pack, unpack
+from streams.settings import Settings
+from tests.streams.conftest import random_stream
+from tests.streams.test_partition import drain, settings
+
+
+def state_of(partition: Partition) -> dict[str, tuple[object, ...]]:
+    return {
+        cascade.id: (cascade.size, cascade.depth, cascade.users, cascade.nodes, cascade.view().ages.tolist())
+        for cascade in partition.store
+    }
+
+
+async def feed(partition: Partition, log: SegmentLog, events: Sequence[Event], batch: int, start: int = 0) -> None:
+    for at in range(start, len(events), batch):
+        changes = partition.apply_events(events[at : at + batch])
+        await log.append(partition, changes, min(at + batch, len(events)))
+
+
+def recovered(store: MemorySegmentStore, config: Settings) -> tuple[Partition, SegmentLog]:
+    partition, log = Partition(0, config), SegmentLog(store)
+    asyncio.run(log.recover(partition))
+    return partition, log
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
+def test_a_crash_anywhere_recovers_to_the_undisturbed_state(seed: int, batch: int, disorder: int) -> None:
+    """Killed after any number of batches, with any of the forecasts out: state and remaining forecasts are the same."""
+    rng = random.Random(seed)
+    events = sorted(random_stream(seed, cascades=10), key=lambda event: event.time + rng.uniform(0, disorder * 10))
+    config = settings(allowed_lateness_seconds=5)
+    undisturbed = Partition(0, config)
+    undisturbed.apply_events(events)
+    undisturbed.watermark.advance_to(1e10)
+    expected = drain(undisturbed)
+
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    made = []
+    position = 0
+    while position < len(events):
+        changes = partition.apply_events(events[position : position + batch])
+        asyncio.run(log.append(partition, changes, position + batch))
+        position += batch
+        for due in partition.take_due(rng.randrange(4)):
+            seen = float(due.view.ages.sum() + due.view.depths.sum())
+            made.append((due.cascade, due.as_of, due.event, due.view.size, seen))
+            if rng.random() < 0.8:  # else: computed, and the crash comes before the acknowledgement
+                partition.published(due)
+        if rng.random() < 0.3:
+            partition, log = recovered(store, config)
+            assert log.next_offset == min(position, log.next_offset)
+            position = max(0, position - rng.randrange(3 * batch))  # offsets are committed behind the state
+    partition.apply_events(events)  # all of it again: nothing may change
+    partition.watermark.advance_to(1e10)
+    made += drain(partition)
+    assert state_of(partition) == state_of(undisturbed)
+    assert set(made) == set(expected)
+
+
+def test_an_earlier_owner_that_writes_after_it_was_replaced_is_ignored() -> None:
+    config = settings()
+    events = random_stream(5)
+    store = MemorySegmentStore()
+    paused, paused_log = recovered(store, config)
+    asyncio.run(feed(paused, paused_log, events[:40], 10))
+    owner, owner_log = recovered(store, config)
+    assert owner_log.is_current()
+    assert not paused_log.is_current()
+    asyncio.run(feed(owner, owner_log, events, 10, start=40))
+    asyncio.run(feed(paused, paused_log, events[:90], 10, start=40))  # wakes up and goes on writing
+    again, _ = recovered(store, config)
+    assert state_of(again) == state_of(owner)
+
+
+def test_a_write_that_the_earlier_owner_had_in_flight_is_ignored_too() -> None:
+    """The old owner's segment lands after the new one read the log, before the new one's first."""
+    config = settings()
+    events = random_stream(6)
+    store = MemorySegmentStore()
+    paused, paused_log = recovered(store, config)
+    asyncio.run(feed(paused, paused_log, events[:40], 10))
+    seen_by_new_owner = MemorySegmentStore(store.segments)
+    asyncio.run(feed(paused, paused_log, events[:50], 10, start=40))
+    owner, owner_log = recovered(seen_by_new_owner, config)
+    asyncio.run(feed(owner, owner_log, events, 7, start=40))
+    merged = MemorySegmentStore({**store.segments, **seen_by_new_owner.segments})
+    again, _ = recovered(merged, config)
+    assert state_of(again) == state_of(owner)
+
+
+def test_in_order_keeps_each_owners_part() -> None:
+    keys = [(1, 0), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (4, 3), (4, 4)]
+    found = in_order((KEY.pack(*key), b"") for key in reversed(keys))
+    assert [key[:2] for key in found] == [(1, 0), (1, 1), (2, 2), (4, 3), (4, 4)]
+
+
+def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MINIMUM_CLEANING_BYTES", 20_000)
+    config = settings(horizon_seconds=600.0, retention_grace_seconds=60.0, forecast_delay_seconds=30.0)
+    events = sorted(
+        (event for seed in range(30) for event in shifted(random_stream(seed, cascades=30, span=600.0), seed, 600.0 * seed)),
+        key=lambda event: event.time,
+    )
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    written = 0
+    for at in range(0, len(events), 50):
+        changes = partition.apply_events(events[at : at + 50])
+        drain(partition)
+        written += asyncio.run(log.append(partition, changes, at + 50))
+    stored = sum(map(len, store.segments.values()))
+    assert log.stored_bytes == stored
+    assert stored < max(20_000 * 1.5, 3 * log.needed_bytes)
+    assert written > 4 * stored, "the test must have made the log turn over"
+    again, again_log = recovered(MemorySegmentStore(store.segments), config)
+    assert state_of(again) == state_of(partition)
+    assert again_log.needed_bytes == log.needed_bytes
+    # What left is still known after its segment is gone: a straggler does not start it anew.
+    assert not again.apply_events([events[0]]).touched
+
+
+def shifted(events: list[Event], life: int, seconds: float) -> list[Event]:
+    return [
+        Event(
+            id=f"{life}:{event.id}", cascade=f"{life}:{event.cascade}", kind=event.kind, time=event.time + seconds,
+            parent=None if event.parent is None else f"{life}:{event.parent}",
+        )
+        for event in events
+    ]  # fmt: skip
+
+
+def test_a_checkpoint_keeps_forecasts_from_being_repeated() -> None:
+    config = settings()
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    asyncio.run(feed(partition, log, random_stream(8), 20))
+    partition.watermark.advance_to(1e10)
+    assert drain(partition)
+    asyncio.run(log.checkpoint(partition))
+    again, _ = recovered(store, config)
+    assert drain(again) == []
+
+
+def test_damaged_and_newer_state_is_refused_with_what_to_do() -> None:
+    good = pack(Segment(segments.STATE_VERSION, 0.0, 0.0, 0, [], [], []))
+    assert unpack(good).next_offset == 0
+    newer = pack(Segment(segments.STATE_VERSION + 1, 0.0, 0.0, 0, [], [], []))
+    with pytest.raises(StateError, match=r"format 2, this version reads 1: run the version that wrote it"):
+        unpack(newer)
+    for damaged in (b"", good[:-1], b"\x01nonsense", b"\x00" + b"\xff" * 9):
+        with pytest.raises(StateError, match="damaged"):
+            unpack(damaged)
