@@ -99,8 +99,13 @@ def kernel_tables(quantum: int) -> KernelTables:
 
 
 class HawkesForecaster(TrainingFree):
-    """The self-exciting baseline: no training, deterministic, well below a millisecond a cascade in
-    batches."""
+    """A power-law Hawkes process with a Gamma prior, fitted in closed form to each cascade on its own.
+
+    Training-free and deterministic, well below a millisecond a cascade in batches. Sees when reshares came
+    and, where given, the followers of their authors; knows neither hours of the day nor texts. Tends to
+    forecast too high for large young cascades and too low for small old ones. A cascade whose branching ratio
+    is 1 or more is flagged and capped.
+    """
 
     name: ClassVar[str] = "hawkes"
 

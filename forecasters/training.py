@@ -148,6 +148,7 @@ def train_version(
 def card(name: str, protocol: dict[str, Any], results: dict[str, Any]) -> str:
     """The model card (Markdown), written by the run itself so that it cannot claim what was not measured."""
     kind = forecaster_class(name)
+    verb = "Trained" if kind.needs_training else "Intervals calibrated (nothing else is learned)"
     summary = inspect.cleandoc(kind.__doc__ or "")
     told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in protocol.items())
     measured = "\n".join(
@@ -157,7 +158,7 @@ def card(name: str, protocol: dict[str, Any], results: dict[str, Any]) -> str:
         for key, value in results.items()
     )
     return (
-        f"# {name}\n\n{summary}\n\n## Trained on\n\n{told}\n\n"
+        f"# {name}\n\n{summary}\n\n## {verb} on\n\n{told}\n\n"
         "## Measured on the test part\n\nCascades that neither the fit nor any choice has seen; errors in log2.\n\n"
         f"| what | value |\n|---|---|\n{measured}\n\n"
         f"Fitted on {platform.machine()} {platform.system()}, Python {platform.python_version()}.\n\n"
