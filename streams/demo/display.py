@@ -30,6 +30,7 @@ class Display:
         self._shown = -float("inf")
         self._live: Live | None = None
         self._status: Status | None = None
+        self._explained = False  # lines tell once how to read them
         # FORCE_COLOR makes rich take a pipe for a terminal, but nobody can look at a screen in a pipe.
         self.full_screen = console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
@@ -89,7 +90,8 @@ class Display:
 
     def show_lines(self, board: Board, vitals: Vitals) -> None:
         """The first few posts as plain lines."""
-        self._console.print(LiveView(board, vitals, rows=ROWS_IN_LINES))
+        self._console.print(LiveView(board, vitals, rows=ROWS_IN_LINES, footer=not self._explained))
+        self._explained = True
         self._console.print()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from graph.errors import UserError
 from streams.replay_delivery import OrderedDelivery
 from streams.replay_records import Record, event_records
 from streams.topics import WATERMARK_HEADER
@@ -16,8 +17,8 @@ from streams.topics import WATERMARK_HEADER
 SIMULATED_HOURS: Final = 72.0
 """Over an hour at the default speed."""
 
-SIMULATED_POSTS_PER_HOUR: Final = 60
-"""Some sixty events a second at the default speed: a busy table, and two cores keep up with every forecast."""
+SIMULATED_POSTS_PER_HOUR: Final = 120
+"""Some seventy events a second at the default speed: a busy table, and two cores keep up with every forecast."""
 
 DRAIN_SECONDS: Final = 3600.0
 """How far the end of a stream moves the clock on, so that the last forecasts fall due."""
@@ -79,7 +80,6 @@ class Feed:
         self.acknowledged = 0
         self.event_time = math.nan
         self.prepared = threading.Event()  # the first record is there
-        self.warm = threading.Event()  # the warm-up is published
         self.ended = False
         self.error: Exception | None = None
 
@@ -103,6 +103,8 @@ class Feed:
         try:
             records = self._make_records(self._stop)
             first = next(records, None)
+            if first is None and not self._stop.is_set():
+                raise UserError("the stream holds no event: name a file with events, or leave --events out")
             self.prepared.set()
             self._go.wait()
             if self._target is not None and first is not None and not self._stop.is_set():
@@ -112,7 +114,6 @@ class Feed:
             self.error = error
         finally:
             self.prepared.set()
-            self.warm.set()
 
     def _publish(self, first: Record, rest: Iterator[Record], servers: str, topic: str, partitions: int) -> None:
         delivery = OrderedDelivery(servers, topic, self._stop, tolerate_refused=False)
@@ -136,7 +137,6 @@ class Feed:
         while record is not None:
             key, value, event_time = record
             if event_time >= live_from and math.isfinite(self._pace.speed):
-                self.warm.set()
                 now = time.monotonic()
                 origin = origin or (now, event_time)
                 due = origin[0] + (event_time - origin[1]) / self._pace.speed

@@ -54,15 +54,16 @@ class Column:
     left: bool = False
 
 
-def columns(horizon_seconds: float) -> tuple[Column, ...]:
+def columns(horizon_seconds: float, *, ascii_only: bool = False) -> tuple[Column, ...]:
     """The columns from left to right."""
+    dash = "-" if ascii_only else "–"
     return (
         Column("post", 0, 10, 28, _post, left=True),
         Column("age", 5, 6, 6, lambda post, width, plain: Text(age(post.latest.age_seconds))),
         Column("now", 1, 6, 6, lambda post, width, plain: Text(compact(post.latest.observed), style="cyan")),
         Column("per hour", 3, 8, 8, _growth),
         Column(f"at {duration(horizon_seconds)}", 2, 7, 9, _expected),
-        Column("low – high", 4, 15, 15, _interval),
+        Column(f"low {dash} high", 4, 15, 15, _interval),
         Column("trajectory", 6, 11, 40, _trajectory, left=True),
         Column("model", 7, 7, 12, _model, left=True),
     )
@@ -125,15 +126,22 @@ class LiveView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Header, table, footer; as many rows as the height leaves."""
-        width = options.max_width
+        width, height = options.max_width, options.height or options.max_height
         head = flow(header_items(self._board, self._vitals), width)
-        foot = flow(footer_items(self._board, ascii_only=options.ascii_only), width) if self._footer else []
-        height = options.height or options.max_height
-        rows = self._rows if self._rows is not None else max(1, height - len(head) - len(foot) - 4)
-        table = table_of_posts(self._board.rising(rows), width, ascii_only=options.ascii_only)
-        blank = [] if self._rows is not None else [Text()]
-        filler = [Text()] * (rows - table.row_count) if self._footer else []
+        foot = flow(footer_items(ascii_only=options.ascii_only), width) if self._footer else []
+        if self._rows is not None:
+            yield Group(*head, self._table(self._rows, options), *foot)
+            return
+        # The posts come first: a low window does without most of the rest, or all of it.
+        head, foot = (head[: height // 5], foot[: max(1, height // 10)]) if height >= 8 else ([], [])
+        blank = [Text()] if height >= 8 else []
+        rows = max(1, height - 1 - len(head) - len(foot) - 2 * len(blank))
+        table = self._table(rows, options)
+        filler = [Text()] * (rows - table.row_count)
         yield Group(*head, *blank, table, *filler, *blank, *foot)
+
+    def _table(self, rows: int, options: ConsoleOptions) -> Table:
+        return table_of_posts(self._board.rising(rows), options.max_width, ascii_only=options.ascii_only)
 
 
 def header_items(board: Board, vitals: Vitals) -> list[Text]:
@@ -146,7 +154,7 @@ def header_items(board: Board, vitals: Vitals) -> list[Text]:
         _count("events", vitals.events, vitals.events_per_second),
         _count("forecasts", vitals.forecasts, vitals.forecasts_per_second),
         Text.assemble(
-            ("live cascades ", "dim"), "–" if vitals.live_cascades is None else compact(vitals.live_cascades)
+            ("live cascades ", "dim"), "?" if vitals.live_cascades is None else compact(vitals.live_cascades)
         ),
         Text.assemble(("waiting ", "dim"), compact(vitals.waiting)),
         Text.assemble(("dead letters ", "dim"), (str(vitals.dead_letters), "red" if vitals.dead_letters else "")),
@@ -162,7 +170,7 @@ def header_items(board: Board, vitals: Vitals) -> list[Text]:
     return items
 
 
-def footer_items(board: Board, *, ascii_only: bool) -> list[Text]:
+def footer_items(*, ascii_only: bool) -> list[Text]:
     """How to leave, and how to read the trajectory."""
     now = "|" if ascii_only else "┊"
     return [
@@ -195,11 +203,11 @@ def flow(items: Sequence[Text], width: int) -> list[Text]:
 def table_of_posts(posts: Sequence[Post], width: int, *, ascii_only: bool) -> Table:
     """The posts as a table exactly as wide as fits into ``width``."""
     horizon = posts[0].latest.horizon_seconds if posts else 86_400.0
-    chosen = fitting(columns(horizon), width)
+    chosen = fitting(columns(horizon, ascii_only=ascii_only), width)
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim", collapse_padding=True)
     for number, (column, columns_wide) in enumerate(chosen):
         table.add_column(
-            Text(identifier(column.name, columns_wide, ascii_only=ascii_only)),
+            Text(column.name),
             width=columns_wide,
             justify="left" if column.left or not number else "right",
             no_wrap=True,

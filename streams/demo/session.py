@@ -152,7 +152,6 @@ class _Demo:
         stack.callback(feed.stop)
         feed.prepare()
         prefix, app_id = self._start_kafka(stack)
-        create_topics(self._servers, declared_topics(plan.partitions, prefix=prefix))
         self._start_workers(stack, WorkerPlan(self._servers, app_id, prefix, plan.models))
         intake = Intake(self._servers, prefix, plan.partitions)
         stack.callback(intake.close)
@@ -172,8 +171,9 @@ class _Demo:
         if plan.bootstrap_servers is not None:
             self._servers = plan.bootstrap_servers
             name = f"cascadecast-demo-{secrets.token_hex(4)}"
-            stack.callback(remove_topics, self._servers, name)
             self._broker_up = time.monotonic()
+            stack.callback(remove_topics, self._servers, name)
+            create_topics(self._servers, declared_topics(plan.partitions, prefix=name))
             display.done(f"using Kafka at {self._servers}, topics {name}.*")
             return name, name
         display.doing("starting Kafka")
@@ -182,6 +182,7 @@ class _Demo:
         self._broker.start()
         self._servers = self._broker.bootstrap_servers
         self._broker_up = time.monotonic()
+        create_topics(self._servers, declared_topics(plan.partitions))
         display.done(f"Kafka serves at {self._servers}")
         return DEFAULT_PREFIX, "cascadecast"
 
@@ -212,8 +213,6 @@ class _Demo:
             else:
                 doing = f"{feed.sent:,} events published; waiting for the first forecast"
             display.update(f"{doing} ({passed:.0f} s)")
-            if feed.ended and feed.sent == 0:
-                raise DemoError("the stream holds no event: give an event file with events, or none")
         if self._first_forecast is not None:
             display.done(f"first forecast {self._first_forecast:.1f} s after Kafka was up")
 
@@ -221,14 +220,14 @@ class _Demo:
         """False when the time is up; raises when a part of the demo is gone or the user wants to leave."""
         self._departure.check()
         plan = self._plan
-        if plan.feed.error is not None:
-            raise plan.feed.error
+        if self._broker is not None and not self._broker.is_running():
+            raise DemoError(f"Kafka ended by itself; {end_of_log(self._broker.log_path)}")
         for number, worker in enumerate(self._workers, 1):
             status = worker.exit_status()
             if status is not None:
                 raise DemoError(f"worker {number} ended with status {status}; {end_of_log(worker.log_path)}")
-        if self._broker is not None and not self._broker.is_running():
-            raise DemoError(f"Kafka ended by itself; {end_of_log(self._broker.log_path)}")
+        if plan.feed.error is not None:
+            raise plan.feed.error
         return plan.seconds is None or time.monotonic() - self._broker_up < plan.seconds
 
     def _look(self, intake: Intake, pulse: PulseReader) -> None:

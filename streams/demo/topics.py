@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.kafka_clients import connect
+from streams.kafka_clients import KafkaUnreachableError, connect
 
 _REQUEST_SECONDS: Final = 10.0
 
@@ -13,7 +13,10 @@ def remove_topics(bootstrap_servers: str, name: str) -> None:
     """Delete every topic of the run ``name``: its own, and the changelogs of its workers; and their group."""
     from confluent_kafka import KafkaException
 
-    admin, metadata = connect(bootstrap_servers)
+    try:
+        admin, metadata = connect(bootstrap_servers)
+    except KafkaUnreachableError:  # said already, or nothing can be done about it any more
+        return
     ours = [topic for topic in metadata.topics if topic.startswith((f"{name}.", f"{name}-"))]
     answers = [*admin.delete_topics(ours, request_timeout=_REQUEST_SECONDS).values()] if ours else []
     answers += admin.delete_consumer_groups([name], request_timeout=_REQUEST_SECONDS).values()
