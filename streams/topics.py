@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -130,10 +131,23 @@ def create_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, amend: 
                 said = error.args[0].str()
                 raise TopicsError(f"{bootstrap_servers} refused topic {name}: {said}") from error
             report.existing.append(name)
+    _wait_until_known(admin, specs)
     if amend:
         existing = [spec for spec in specs if spec.name in report.existing]
         report.amended.extend(_amend(admin, existing, brokers))
     return report
+
+
+def _wait_until_known(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    """Until the brokers know every topic and its leaders: the controller answers before they do."""
+    deadline = time.monotonic() + _REQUEST_SECONDS
+    while time.monotonic() < deadline:
+        topics = admin.list_topics(timeout=_REQUEST_SECONDS).topics
+        found = [topics[spec.name].partitions.values() for spec in specs if spec.name in topics]
+        if len(found) == len(specs) and all(one.leader >= 0 for part in found for one in part):
+            return
+        time.sleep(0.05)
+    raise TopicsError(f"the new topics have no leaders after {_REQUEST_SECONDS:.0f} s: look at the brokers' logs")
 
 
 def check_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: str | None = None) -> list[TopicDefect]:
@@ -248,7 +262,8 @@ def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-    defects = _setting_defects(admin, {spec.name: spec.settings(brokers) for spec in specs})
+    wanted = {spec.name: spec.settings(brokers) for spec in specs}
+    defects = _setting_defects(admin, wanted)
     resources: dict[str, ConfigResource] = {}
     for defect in defects:
         entry = ConfigEntry(defect.what, defect.wanted, incremental_operation=AlterConfigOpType.SET)
@@ -262,6 +277,9 @@ def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list
             answer.result()
         except KafkaException as error:
             raise TopicsError(f"cannot amend {resource.name}: {error.args[0].str()}") from error
+    deadline = time.monotonic() + _REQUEST_SECONDS
+    while _setting_defects(admin, wanted) and time.monotonic() < deadline:  # brokers hear of it a little later
+        time.sleep(0.05)
     return defects
 
 

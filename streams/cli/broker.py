@@ -31,9 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def start(
     data_dir: DataDir = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port for clients.  [default: as before, else any free one]")
-    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port for clients.  [default: as before, else any free one]")] = None,
     memory: Annotated[str, typer.Option(help="Heap of the Java process.")] = "512m",
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl-C stops the broker.")] = False,
     json: Json = False,

@@ -10,9 +10,7 @@ import typer
 
 from streams.kafka_clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
 
-Bootstrap = Annotated[
-    str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")
-]
+Bootstrap = Annotated[str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")]
 Partitions = Annotated[int, typer.Option(min=1, help="Partitions of each topic.")]
 Replication = Annotated[
     int | None, typer.Option(min=1, help="Copies of each partition.  [default: up to 3, one a broker]")
@@ -34,18 +32,14 @@ def create(
     partitions: Partitions = 8,
     replication: Replication = None,
     topic_prefix: Prefix = "social",
-    amend: Annotated[
-        bool, typer.Option("--amend", help="Also set existing topics' settings as declared.")
-    ] = False,
+    amend: Annotated[bool, typer.Option("--amend", help="Also set existing topics' settings as declared.")] = False,
     json: Json = False,
 ) -> None:
     """Create the topics that are missing; what exists is left as it is unless --amend is given."""
     from streams.topics import create_topics, declared_topics
 
     began = time.monotonic()
-    report = create_topics(
-        bootstrap_servers, declared_topics(partitions, replication, topic_prefix), amend=amend
-    )
+    report = create_topics(bootstrap_servers, declared_topics(partitions, replication, topic_prefix), amend=amend)
     if json:
         from streams.cli.results import print_result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
@@ -13,6 +15,8 @@ def make(kafka: EmbeddedBroker, *topics: NewTopic) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     for answer in admin.create_topics(list(topics)).values():
         answer.result(10)
+    while not {topic.topic for topic in topics} <= admin.list_topics(timeout=10).topics.keys():
+        time.sleep(0.05)
 
 
 def configure(kafka: EmbeddedBroker, topic: str, key: str, value: str) -> None:
@@ -21,6 +25,9 @@ def configure(kafka: EmbeddedBroker, topic: str, key: str, value: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     for answer in admin.incremental_alter_configs([resource]).values():
         answer.result(10)
+    asked = ConfigResource(ResourceType.TOPIC, topic)
+    while admin.describe_configs([asked])[asked].result(10)[key].value != value:
+        time.sleep(0.05)
 
 
 def test_created_topics_are_as_declared_and_creating_again_changes_nothing(
