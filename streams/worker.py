@@ -76,6 +76,7 @@ class WorkerCore:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._rounds: set[asyncio.Task[None]] = set()
         self._ingesting = 0
+        self._computing = False
         self._stopping = False
         for model in service.models:
             metrics.models.labels(model.name, model.version).set(1)
@@ -195,12 +196,17 @@ class WorkerCore:
                 if not self._anything_due():
                     await self._wake.wait()
                 continue
+            self._computing = True
             runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
             while len(self._rounds) >= ROUNDS_IN_FLIGHT:
                 await asyncio.wait(self._rounds, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._publish(dues, runs))
             self._rounds.add(task)
             task.add_done_callback(self._rounds.discard)
+            self._computing = False
+
+    def _in_hand(self) -> bool:
+        return bool(self._ingesting or self._computing or self._rounds or self._anything_due())
 
     def _anything_due(self) -> bool:
         return any(
@@ -295,7 +301,7 @@ class WorkerCore:
     async def drain(self) -> None:
         """Finish what is in hand: the batch being ingested, the forecasts that are due; note how far we came."""
         deadline = time.monotonic() + self._settings.drain_timeout_seconds
-        while time.monotonic() < deadline and (self._ingesting or self._rounds or self._anything_due()):
+        while time.monotonic() < deadline and self._in_hand():
             self._wake.set()
             await asyncio.sleep(0.02)
         self._stopping = True

@@ -1,0 +1,265 @@
+"""The worker's work, without Kafka: what goes in is made durable, what is due comes out, and the counts add up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from graph import Event
+from streams.forecast_file import RunCounts, forecast_events
+from streams.inference import ForecastService
+from streams.metrics import WorkerMetrics
+from streams.partition import Record
+from streams.segments import MemorySegmentStore
+from streams.settings import Settings
+from streams.worker import Message, WorkerCore
+from tests.streams.conftest import Doubling, cascade_events, random_stream
+
+
+class Outbox:
+    """Keeps what is published; may be told to fail."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, list[Message]] = {}
+        self.failures = 0
+
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("broker gone")
+        self.sent.setdefault(topic, []).extend(messages)
+
+    def forecasts(self) -> list[dict[str, object]]:
+        return [json.loads(value) for _, value, _ in self.sent.get("forecasts", [])]
+
+
+class Rig:
+    """A worker core over stores in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.outbox = Outbox()
+        self.stores: dict[int, MemorySegmentStore] = {}
+        self.metrics = WorkerMetrics()
+        self.core = WorkerCore(
+            settings,
+            ForecastService([Doubling()], settings.horizon_seconds),
+            self.outbox,
+            lambda number: self.stores.setdefault(number, MemorySegmentStore()),
+            self.metrics,
+        )
+
+    async def play(self, events: Sequence[Event], partitions: int, batch: int = 50) -> None:
+        forecasting = asyncio.create_task(self.core.run_forecasts())
+        for start in range(0, len(events), batch):
+            batches: dict[int, list[Record]] = {}
+            for offset, event in enumerate(events[start : start + batch], start):
+                number = sum(event.cascade.encode()) % partitions
+                record = Record(msgspec.json.encode(event), event.cascade.encode(), None, offset, 0.0)
+                batches.setdefault(number, []).append(record)
+            await self.core.ingest(batches, "social.events")
+        end = max(event.time for event in events) + 3600
+        marker = Record(b"", None, end, len(events), 0.0)
+        await self.core.ingest({number: [marker] for number in range(partitions)}, "social.events")
+        await self.core.drain()
+        await forecasting
+
+    def value(self, name: str, **labels: str) -> float:
+        return value(self.metrics.registry, name, **labels)
+
+    def total(self, name: str) -> float:
+        return sum(
+            sample.value
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        )
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float:
+    found = registry.get_sample_value(name, labels)
+    assert found is not None, f"no sample {name} {labels}"
+    return found
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_workers_and_a_file_run_make_the_same_forecasts(
+    partitions: int, engine_settings: Settings, doubling_service: ForecastService
+) -> None:
+    events = random_stream(11)
+    rig = Rig(engine_settings.model_copy(update={"shed": False, "max_backlog": 20}))
+    await rig.core.own(set(range(partitions)))
+    await rig.play(events, partitions)
+    from_file = list(forecast_events(events, engine_settings, doubling_service))
+    assert len(from_file) > 100
+    by_id = {record.id: msgspec.to_builtins(record) for record in from_file}
+    published = {str(record["id"]): record for record in rig.outbox.forecasts()}
+    assert json.loads(json.dumps(by_id)) == published
+
+
+async def test_the_counts_add_up(engine_settings: Settings) -> None:
+    events = random_stream(12)
+    events += events[10:20]  # repeated
+    rig = Rig(engine_settings)
+    await rig.core.own({0, 1})
+    await rig.play(events, 2)
+    await rig.core.ingest({0: [Record(b"garbage", b"k", None, 7, 1.5)]}, "social.events")
+    assert rig.total("cascadecast_events_received_total") == len(events) + 2 + 1
+    assert rig.total("cascadecast_events_total") == len(events) + 2 + 1
+    assert rig.value("cascadecast_events_total", fate="duplicate") == 10
+    due, made = rig.total("cascadecast_forecasts_due_total"), rig.total("cascadecast_forecasts_made_total")
+    assert due == made + rig.total("cascadecast_forecasts_skipped_total")
+    assert made == rig.total("cascadecast_forecasts_published_total") == len(rig.outbox.forecasts())
+
+
+async def test_a_dead_letter_is_the_original_with_its_reason_and_place(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings)
+    await rig.core.own({3})
+    broken = b'{"id": "a", "casc\xff'
+    await rig.core.ingest({3: [Record(broken, b"k", None, 41, 1.5)]}, "social.events")
+    ((key, value, headers),) = rig.outbox.sent["dead-letters"]
+    assert (key, value) == (b"k", broken)
+    assert dict(headers) == {
+        "error-kind": b"not-utf8",
+        "error-message": dict(headers)["error-message"],
+        "source-topic": b"social.events",
+        "source-partition": b"3",
+        "source-offset": b"41",
+        "source-time": b"1.500",
+    }
+
+
+async def test_an_event_under_a_foreign_key_is_sent_again_under_its_own(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    raw = msgspec.json.encode(cascade_events("c", 1000.0, [])[0])
+    await rig.core.ingest({0: [Record(raw, b"other", None, 0, 0.0)]}, "social.events")
+    assert rig.outbox.sent["events"] == [(b"c", raw, [])]
+    assert rig.value("cascadecast_events_total", fate="rekeyed") == 1
+
+
+async def test_a_new_owner_goes_on_where_the_old_one_stopped(engine_settings: Settings) -> None:
+    events = random_stream(13)
+    undisturbed = Rig(engine_settings)
+    await undisturbed.core.own({0})
+    await undisturbed.play(events, 1)
+    first = Rig(engine_settings)
+    await first.core.own({0})
+    await first.play(events[:100], 1)
+    second = Rig(engine_settings)
+    second.stores = first.stores
+    await second.core.own({0})
+    await second.play(events[60:], 1)
+    ids = {record["id"]: record for record in undisturbed.outbox.forecasts()}
+    again = {record["id"]: record for record in first.outbox.forecasts() + second.outbox.forecasts()}
+    # The first rig's marker ended its stream early; what it forecast up to the hundredth event must agree.
+    cut = events[99].time
+    assert {i: r for i, r in again.items() if r["as_of"] <= cut} == {i: r for i, r in ids.items() if r["as_of"] <= cut}
+
+
+async def test_forecasts_that_kafka_did_not_take_are_made_again_after_recovery(engine_settings: Settings) -> None:
+    events = random_stream(14)
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    rig.outbox.failures = 3
+    await rig.play(events, 1)
+    lost = rig.total("cascadecast_forecasts_due_total") - rig.total("cascadecast_forecasts_skipped_total")
+    assert lost > len(rig.outbox.forecasts())
+    again = Rig(engine_settings)
+    again.stores = rig.stores
+    await again.core.own({0})
+    forecasting = asyncio.create_task(again.core.run_forecasts())
+    await again.core.drain()
+    await forecasting
+    complete = Rig(engine_settings)
+    await complete.core.own({0})
+    await complete.play(events, 1)
+    both = {r["id"]: r for r in rig.outbox.forecasts() + again.outbox.forecasts()}
+    assert both == {r["id"]: r for r in complete.outbox.forecasts()}
+
+
+async def test_a_partition_that_went_elsewhere_and_came_back_is_read_again(engine_settings: Settings) -> None:
+    rig, other = Rig(engine_settings), Rig(engine_settings)
+    other.stores = rig.stores
+    await rig.core.own({0, 1})
+    kept = rig.core.assigned[0].partition
+    await rig.core.own({0, 1})
+    assert rig.core.assigned[0].partition is kept
+    await other.core.own({0})
+    await rig.core.own({0, 1})
+    assert rig.core.assigned[0].partition is not kept
+
+
+async def test_a_cascade_that_a_model_cannot_digest_costs_only_its_own_forecast(engine_settings: Settings) -> None:
+    events = cascade_events("fine", 1000.0, [1.0]) + cascade_events("indigestible", 1000.0, [1.0])
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    await rig.play(sorted(events, key=lambda event: event.time), 1)
+    assert {record["cascade"] for record in rig.outbox.forecasts()} == {"fine"}
+    failed = rig.value("cascadecast_forecasts_failed_total", model="doubling")
+    assert failed >= 1
+    assert rig.total("cascadecast_forecasts_made_total") == failed + len(rig.outbox.forecasts())
+
+
+async def test_without_shedding_the_input_waits_for_the_forecasts(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings.model_copy(update={"shed": False, "max_backlog": 1}))
+    await rig.core.own({0})
+    records = [
+        Record(msgspec.json.encode(event), event.cascade.encode(), None, n, 0.0)
+        for n, event in enumerate(random_stream(15))
+    ]
+    ingesting = asyncio.create_task(rig.core.ingest({0: records}, "social.events"))
+    done, _ = await asyncio.wait({ingesting}, timeout=0.2)
+    assert not done
+    forecasting = asyncio.create_task(rig.core.run_forecasts())
+    await asyncio.wait_for(ingesting, 10)
+    assert rig.value("cascadecast_forecasts_skipped_total", reason="superseded") == 0
+    await rig.core.drain()
+    await forecasting
+
+
+async def test_an_idle_live_partition_advances_with_the_wall_clock(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    live = cascade_events("live", now - 10, [5.0])
+    await rig.core.ingest({0: [Record(msgspec.json.encode(e), b"live", None, n, now) for n, e in enumerate(live)]}, "t")
+    before = rig.core.assigned[0].partition.watermark.value
+    await rig.core.tick()
+    assert rig.core.assigned[0].partition.watermark.value == before, "not idle for long enough"
+    now += engine_settings.idle_after_seconds + 60
+    await rig.core.tick()
+    assert rig.core.assigned[0].partition.watermark.value == now
+    assert rig.core.backlog() >= 1
+
+
+async def test_an_idle_partition_of_an_archive_does_not(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    old = cascade_events("old", now - 1_000_000, [5.0])
+    await rig.core.ingest({0: [Record(msgspec.json.encode(e), b"old", None, n, now) for n, e in enumerate(old)]}, "t")
+    before = rig.core.assigned[0].partition.watermark.value
+    now += 10 * engine_settings.idle_after_seconds
+    await rig.core.tick()
+    assert rig.core.assigned[0].partition.watermark.value == before
+
+
+def test_run_counts_of_a_file_add_up(engine_settings: Settings, doubling_service: ForecastService) -> None:
+    counts = RunCounts()
+    events = random_stream(16)
+    records = list(forecast_events(events, engine_settings, doubling_service, counts))
+    assert counts.fates.total() == len(events)
+    assert counts.due == counts.made + counts.skipped.total()
+    assert counts.published["doubling"] == len(records) == counts.made
