@@ -81,7 +81,7 @@ class LogRegression(Forecaster):
         fitting, choosing = self._prepared(train), self._prepared(validation)
         y, y_validation = np.log2(1.0 + increments(train)), np.log2(1.0 + increments(validation))
         X = _matrix(fitting)
-        self.fit_log(X, y, _matrix(choosing).reshape(-1, X.shape[1]), y_validation, seed)
+        self.fit_log(X, y, _matrix(choosing), y_validation, seed)
         self.fitted = True
         self.relaxation = Relaxation.fit(train)
         # Without a validation part the residuals of the fit itself are the best there is, though a little
@@ -125,8 +125,10 @@ class LogRegression(Forecaster):
 
 
 def _matrix(examples: Sequence[Example]) -> Floats:
-    """The features of a batch, (B, F)."""
-    return np.array([example.inputs["features"] for example in examples], dtype=np.float64).reshape(len(examples), -1)
+    """The features of a batch, (B, F); (0, 0) of none."""
+    if not examples:
+        return np.zeros((0, 0))
+    return np.stack([example.inputs["features"] for example in examples])
 
 
 def time_features(view: CascadeView, horizon_seconds: float) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import DatasetError, Split, SplitKind, cases, increments, rolling_cases, split_cases
 from forecasters.metrics import score
-from forecasters.model_store import ModelStore, StoredModel
+from forecasters.model_store import ModelStore, StoredModel, checked_name
 from forecasters.registry import forecaster_class
 from graph import Cascade
 from graph.errors import UserError
@@ -106,7 +106,7 @@ def train_version(
 ) -> tuple[StoredModel, dict[str, Any]]:
     """Train, test and publish; returns the stored version and its results (test scores, counts, cost in
     seconds)."""
-    if version is not None and version in store.versions(plan.model):
+    if version is not None and checked_name(version, "version") in store.versions(plan.model):
         raise UserError(f"{store.root / plan.model / version} exists; versions never change, choose another --version")
     split = training_split(cascades, plan)
     checkpoint = store.root / plan.model / f".checkpoint-seed{plan.seed}"

@@ -1,0 +1,187 @@
+"""The model store: versions that never change, aliases that may, paths that stay inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecasters.dataset import cases
+from forecasters.hawkes import HawkesForecaster
+from forecasters.mean import MeanForecaster
+from forecasters.model_store import (
+    ModelStore,
+    ModelStoreError,
+    checked_name,
+    find_model,
+    load_forecaster,
+    read_config,
+    read_tensors,
+    write_config,
+    write_tensors,
+)
+from tests.forecasters.cascades import random_cascades
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture(scope="module")
+def mean() -> MeanForecaster:
+    return MeanForecaster().fit(cases(random_cascades(20), 3600.0, 86_400.0), [])
+
+
+def test_a_published_version_has_config_and_card_and_is_loadable(store: ModelStore, mean: MeanForecaster) -> None:
+    stored = store.publish(mean, training={"seed": 3}, card="# Mean\n")
+    assert (stored.name, stored.version, stored.aliases) == ("mean", "1", ("champion",))
+    assert stored.config()["training"] == {"seed": 3}
+    assert stored.config()["version"] == "1"
+    assert stored.card() == "# Mean\n"
+    again = stored.load()
+    assert isinstance(again, MeanForecaster)
+    assert again.version == "1"
+    np.testing.assert_allclose(again.means, mean.means)
+
+
+def test_versions_count_up_and_compare_as_numbers(store: ModelStore, mean: MeanForecaster) -> None:
+    for _ in range(11):
+        store.publish(mean)
+    assert store.versions("mean") == [str(n) for n in range(1, 12)]
+    assert store.names() == ["mean"]
+
+
+def test_a_version_never_changes(store: ModelStore, mean: MeanForecaster) -> None:
+    store.publish(mean, version="a")
+    with pytest.raises(ModelStoreError, match="versions never change"):
+        store.publish(mean, version="a")
+
+
+def test_a_failed_write_leaves_nothing_behind(store: ModelStore, mean: MeanForecaster) -> None:
+    def broken(_: object) -> str:
+        raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError):
+        store.publish(mean, card=broken)
+    assert store.versions("mean") == []
+    assert list((store.root / "mean").iterdir()) == []
+
+
+def test_promoting_and_rolling_back(store: ModelStore, mean: MeanForecaster) -> None:
+    for version in ("1", "2", "3"):
+        store.publish(mean, version=version)
+    assert store.aliases("mean") == {"champion": "1"}
+    store.promote("mean", "2")
+    store.promote("mean", "3", "challenger")
+    store.promote("mean", "3")
+    assert store.aliases("mean") == {"champion": "3", "challenger": "3"}
+    assert store.rollback("mean").version == "2"
+    assert store.rollback("mean").version == "1"
+    assert store.aliases("mean") == {"champion": "1", "challenger": "3"}
+    with pytest.raises(ModelStoreError, match="no earlier champion"):
+        store.rollback("mean")
+
+
+def test_only_what_exists_can_be_promoted(store: ModelStore, mean: MeanForecaster) -> None:
+    store.publish(mean)
+    with pytest.raises(ModelStoreError, match="versions: 1"):
+        store.promote("mean", "9")
+    with pytest.raises(ModelStoreError, match="unknown alias"):
+        store.promote("mean", "1", "emperor")
+
+
+@pytest.mark.parametrize("spec", ["mean", "mean@1", "mean@champion"])
+def test_a_model_is_found_by_name_version_or_alias(store: ModelStore, mean: MeanForecaster, spec: str) -> None:
+    store.publish(mean)
+    assert load_forecaster(spec, store.root).version == "1"
+
+
+def test_the_environment_names_the_store(
+    store: ModelStore, mean: MeanForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.publish(mean)
+    monkeypatch.setenv("CASCADECAST_MODELS_DIR", str(store.root))
+    assert load_forecaster("mean").version == "1"
+
+
+def test_shipped_models_are_found_and_the_users_own_come_first(store: ModelStore) -> None:
+    shipped = find_model("hawkes", store.root)
+    assert shipped is not None
+    assert shipped.shipped
+    store.publish(HawkesForecaster(), version="mine")
+    found = find_model("hawkes", store.root)
+    assert found is not None
+    assert (found.version, found.shipped) == ("mine", False)
+    assert load_forecaster(f"hawkes@{shipped.version}", store.root).version == shipped.version
+
+
+def test_shipped_models_cannot_be_changed(tmp_path: Path, mean: MeanForecaster) -> None:
+    with pytest.raises(ModelStoreError, match="read only"):
+        ModelStore(tmp_path, shipped=True).publish(mean)
+
+
+def test_what_must_be_trained_says_so(store: ModelStore) -> None:
+    with pytest.raises(ModelStoreError, match="cascadecast train ridge"):
+        load_forecaster("ridge", store.root)
+    with pytest.raises(ModelStoreError, match="models list"):
+        load_forecaster("ridge@7", store.root)
+    with pytest.raises(ModelStoreError, match="the models are"):
+        load_forecaster("oracle", store.root)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a..b", "/etc", "a\\b", "x" * 65, "a b", "ä", "a\n"])
+def test_no_name_leads_out_of_the_store(store: ModelStore, name: str) -> None:
+    with pytest.raises(ModelStoreError):
+        store.versions(name)
+    with pytest.raises(ModelStoreError):
+        store.get("mean", name)
+
+
+@given(st.text(max_size=20))
+def test_an_accepted_name_is_one_plain_path_component(name: str) -> None:
+    try:
+        accepted = checked_name(name)
+    except ModelStoreError:
+        return
+    root = Path("/store")
+    assert (root / accepted).resolve().parent == root
+    assert Path(accepted).name == accepted
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"format": 99, "forecaster": "mean"}', '{"format": 1, "forecaster": "x"}']
+)
+def test_a_damaged_or_foreign_config_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ModelStoreError, match=r"config\.json"):
+        read_config(tmp_path, "mean")
+
+
+def test_configs_hold_only_finite_numbers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_config(tmp_path, {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelStoreError, match="missing"):
+        read_tensors(tmp_path)
+    weights = np.arange(6.0).reshape(2, 3)
+    write_tensors(tmp_path, {"w": weights.T})
+    np.testing.assert_array_equal(read_tensors(tmp_path)["w"], weights.T)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ModelStoreError, match=r"model\.safetensors"):
+        read_tensors(tmp_path)
+
+
+def test_an_alias_of_a_removed_version_no_longer_counts(store: ModelStore, mean: MeanForecaster) -> None:
+    store.publish(mean)
+    path = store.root / "mean" / "aliases.json"
+    path.write_text(json.dumps({"aliases": {"champion": "gone"}, "history": []}))
+    assert store.aliases("mean") == {}
