@@ -119,10 +119,10 @@ class Feed:
         delivery = OrderedDelivery(servers, topic, self._stop, tolerate_refused=False)
         try:
             self._send_all(first, rest, delivery)
+            delivery.settle()
             if not self._stop.is_set():
                 watermark = repr(self.event_time + DRAIN_SECONDS).encode()
                 delivery.send_to_each_partition(partitions, (WATERMARK_HEADER, watermark))
-            delivery.settle()
         except BaseException:
             delivery.abandon()
             raise
