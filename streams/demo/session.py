@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import math
 import secrets
-import signal
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FrameType
 from typing import Final
 
 from streams.broker import EmbeddedBroker
 from streams.demo.board import Board
+from streams.demo.departure import Departure, Leave
 from streams.demo.display import Display
 from streams.demo.feed import Feed
 from streams.demo.intake import Intake
 from streams.demo.live_view import Vitals
+from streams.demo.rate import Rate
 from streams.demo.topics import remove_topics
 from streams.demo.workers import PulseReader, WorkerPlan, WorkerProcess, end_of_log
 from streams.topics import DEFAULT_PREFIX, create_topics, declared_topics
 
 POLL_SECONDS: Final = 0.1
-RATE_WINDOW_SECONDS: Final = 5.0
 
 
 class DemoError(Exception):
     """A part of the demo ended by itself; the message holds its last words."""
-
-
-class Leave(BaseException):
-    """A signal asks to end. Not an Exception: nothing on the way out may take it for a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,57 +48,6 @@ class DemoSummary:
     board: Board
     vitals: Vitals
     ended_by: int | None = None  # the signal, if one did
-
-
-class Departure:
-    """Turns the first SIGINT, SIGTERM or SIGHUP into `Leave`, and none once the end has begun."""
-
-    SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.asked_by: int | None = None
-        self._ending = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """While the demo runs; what was set before is put back."""
-        before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def begin_to_end(self) -> None:
-        """From now on a second Ctrl-C does not break off the cleaning up."""
-        self._ending = True
-
-    def check(self) -> None:
-        """Raise `Leave` again if the first one was lost, as one raised inside a callback is."""
-        if self.asked_by is not None:
-            raise Leave
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if not self._ending and self.asked_by is None:
-            self.asked_by = number
-            raise Leave
-
-
-class Rate:
-    """Counts per second over the last few seconds."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def of(self, total: int) -> float:
-        """Take note of the total now."""
-        now = time.monotonic()
-        self._seen.append((now, total))
-        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_WINDOW_SECONDS:
-            self._seen.popleft()
-        passed = now - self._seen[0][0]
-        return (total - self._seen[0][1]) / passed if passed > 0 else 0.0
 
 
 def run_demo(plan: DemoPlan, display: Display) -> DemoSummary:

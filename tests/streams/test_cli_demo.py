@@ -19,9 +19,11 @@ from graph.errors import UserError
 from streams.cli import demo as command
 from streams.demo import session
 from streams.demo.board import Board
+from streams.demo.departure import Departure, Leave
 from streams.demo.display import Display
 from streams.demo.live_view import Vitals
-from streams.demo.session import DemoError, DemoPlan, DemoSummary, Departure, Leave, Rate
+from streams.demo.rate import Rate
+from streams.demo.session import DemoError, DemoPlan, DemoSummary
 from streams.demo.workers import WorkerPlan, end_of_log, worker_command
 
 APP = typer.Typer()
@@ -194,7 +196,7 @@ class TestWorkerPlan:
 
 def test_a_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("streams.demo.rate.time.monotonic", lambda: now[0])
     rate = Rate()
     assert rate.of(1_000_000) == 0.0
     for second in range(1, 20):

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from streams.demo import wording
-from streams.demo.board import MAX_HISTORY, MAX_POSTS, RECENT_SECONDS, Board
+from streams.demo.board import MAX_HISTORY, MAX_POSTS, RECENT_SECONDS, Board, Post
 from streams.demo.display import Display, picture
 from streams.demo.live_view import LiveView, Vitals, columns, fitting
 from streams.demo.sparkline import ASCII_BLOCKS, BLOCKS, NOW, sparkline
@@ -152,9 +152,8 @@ class TestSparkline:
                 "trajectory": [(at, observed + more * (at == DAY)) for at in ages],
             }
         )
-        (post,) = board_of(record).rising(1) or [None]
-        if post is None:  # at the horizon itself
-            return
+        post = Post(record)
+        post.update(record)
         line = sparkline(post, width, ascii_only=plain)
         assert len(str(line)) == width
         blocks = ASCII_BLOCKS if plain else BLOCKS
