@@ -145,11 +145,14 @@ class LiveView:
 
 
 def header_items(board: Board, vitals: Vitals) -> list[Text]:
-    """The vital signs, each an unbreakable piece."""
+    """The vital signs, each an unbreakable piece.
+
+    Styled in spans: the style of a whole text would spread to what is appended to it.
+    """
     speed = "as fast as possible" if math.isinf(vitals.speed) else f"{vitals.speed:g}x"
     clock = "no event yet" if math.isnan(vitals.event_time) else f"{event_clock(vitals.event_time)} UTC"
     items = [
-        Text("cascadecast demo", style="bold"),
+        Text.assemble(("cascadecast demo", "bold")),
         Text.assemble(("event time ", "dim"), (clock, "cyan"), f" {speed}"),
         _count("events", vitals.events, vitals.events_per_second),
         _count("forecasts", vitals.forecasts, vitals.forecasts_per_second),
@@ -162,11 +165,11 @@ def header_items(board: Board, vitals: Vitals) -> list[Text]:
         *(Text.assemble(("metrics ", "dim"), url) for url in vitals.metrics_urls[:1]),
     ]
     if len(vitals.metrics_urls) > 1:
-        items.append(Text(f"and {len(vitals.metrics_urls) - 1} more workers", style="dim"))
+        items.append(Text.assemble((f"and {len(vitals.metrics_urls) - 1} more workers", "dim")))
     if vitals.first_forecast_seconds is not None:
-        items.append(Text(f"first forecast after {vitals.first_forecast_seconds:.1f} s", style="dim"))
+        items.append(Text.assemble((f"first forecast after {vitals.first_forecast_seconds:.1f} s", "dim")))
     if vitals.ended:
-        items.append(Text("the stream has ended", style="bold"))
+        items.append(Text.assemble(("the stream has ended", "bold")))
     return items
 
 
@@ -174,7 +177,7 @@ def footer_items(*, ascii_only: bool) -> list[Text]:
     """How to leave, and how to read the trajectory."""
     now = "|" if ascii_only else "┊"
     return [
-        Text("Ctrl-C ends the demo, its workers and its Kafka", style="bold"),
+        Text.assemble(("Ctrl-C ends the demo, its workers and its Kafka", "bold")),
         Text.assemble(
             ("trajectory: ", "dim"),
             ("seen", "cyan"),
