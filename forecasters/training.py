@@ -41,13 +41,24 @@ class TrainingPlan:
         """Whether the model must answer at any age."""
         return not self.observe_seconds
 
+    def command(self, data: str) -> str:
+        """The command line that repeats this training on ``data``."""
+        ages = "--rolling"
+        if self.observe_seconds:
+            ages = f"--observe {','.join(f'{age:g}s' for age in self.observe_seconds)}"
+        epochs = "" if self.epochs is None else f" --epochs {self.epochs}"
+        return (
+            f"cascadecast train {self.model} --data {data} {ages} --horizon {self.horizon_seconds:g}s "
+            f"--split {self.split} --seed {self.seed}{epochs}"
+        )
+
 
 def new_forecaster(name: str, *, rolling: bool) -> Forecaster:
     """An untrained forecaster; ConCat has a form of its own for any age, the others need none."""
     if name == "concat" and rolling:
         from forecasters.concat import ConCatConfig, ConCatForecaster
 
-        return ConCatForecaster(ConCatConfig(side_features=True))
+        return ConCatForecaster(ConCatConfig.rolling())
     return forecaster_class(name)()
 
 
@@ -130,6 +141,11 @@ def train_version(
         "test_cases": len(split.test),
         "fit_seconds": round(fitted, 2),
     }
+    beside = ""
+    if plan.rolling:
+        from forecasters.comparison import compare_at_fixed_ages, comparison_table
+
+        beside = comparison_table(compare_at_fixed_ages(forecaster, split, plan.horizon_seconds, seed=plan.seed))
     protocol = {
         "observe_seconds": list(plan.observe_seconds) or "rolling",
         "horizon_seconds": plan.horizon_seconds,
@@ -137,16 +153,23 @@ def train_version(
         "seed": plan.seed,
         "data": data,
         "data_xxh3_128": data_hash,
+        "command": plan.command(data),
     }
     stored = store.publish(
-        forecaster, version=version, training={**protocol, "results": results}, card=card(plan.model, protocol, results)
+        forecaster,
+        version=version,
+        training={**protocol, "results": results},
+        card=card(plan.model, protocol, results, beside),
     )
     checkpoint.unlink(missing_ok=True)
     return stored, results
 
 
-def card(name: str, protocol: dict[str, Any], results: dict[str, Any]) -> str:
-    """The model card (Markdown), written by the run itself so that it cannot claim what was not measured."""
+def card(name: str, protocol: dict[str, Any], results: dict[str, Any], beside: str = "") -> str:
+    """The model card (Markdown), written by the run itself so that it cannot claim what was not measured.
+
+    ``beside`` is the table of a rolling model and of baselines fitted at fixed ages, if any.
+    """
     kind = forecaster_class(name)
     verb = "Trained" if kind.needs_training else "Intervals calibrated (nothing else is learned)"
     summary = inspect.cleandoc(kind.__doc__ or "")
@@ -157,10 +180,15 @@ def card(name: str, protocol: dict[str, Any], results: dict[str, Any]) -> str:
         else f"| {key.replace('_', ' ')} | {value} |"
         for key, value in results.items()
     )
+    if beside:
+        beside = (
+            "### Beside baselines at fixed ages\n\nThe same test cascades, those with 10 events or more by then; each "
+            f"baseline was fitted at that very age, this model at any.\n\n{beside}\n"
+        )
     return (
         f"# {name}\n\n{summary}\n\n## {verb} on\n\n{told}\n\n"
         "## Measured on the test part\n\nCascades that neither the fit nor any choice has seen; errors in log2.\n\n"
-        f"| what | value |\n|---|---|\n{measured}\n\n"
+        f"| what | value |\n|---|---|\n{measured}\n\n{beside}"
         f"Fitted on {platform.machine()} {platform.system()}, Python {platform.python_version()}.\n\n"
         "## Mind\n\nThe model knows the platform and the years of its data. On other posts look at the coverage and "
         "the squared log error of its published scores before trusting it.\n"

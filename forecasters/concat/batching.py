@@ -14,7 +14,7 @@ from torch import Tensor
 from forecasters.base import Case, Example
 from forecasters.concat.config import GRAPHWAVE_FEATURES
 from forecasters.concat.model import Batch
-from forecasters.concat.side import SideModel
+from forecasters.concat.side import SideScale
 from graph.graphwave import graphwave_batch
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
     return np.array([len(example.inputs["ages"]) for example in examples], dtype=np.int64)
 
 
-def collate(examples: Sequence[Example], side: SideModel | None) -> Batch:
+def collate(examples: Sequence[Example], side: SideScale | None) -> Batch:
     """The tensors of a batch of examples (at least one)."""
     lengths = lengths_of(examples)
     B, N = len(examples), int(lengths.max())
@@ -45,12 +45,10 @@ def collate(examples: Sequence[Example], side: SideModel | None) -> Batch:
         if observed[b] > 0:
             times[b, N - lengths[b] :] = np.clip(example.inputs["ages"] / observed[b], 0.0, 1.0)
     features: Tensor | None = None
-    baseline: Tensor | None = None
     if side is not None:
         X = np.array([example.inputs["side"] for example in examples])
         features = torch.from_numpy(side.standardised(X).astype(np.float32))
-        baseline = torch.from_numpy(side.linear.predict(X).astype(np.float32))
-    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), None, features, baseline)
+    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), None, features)
 
 
 def take(batch: Batch, rows: Tensor) -> Batch:
@@ -70,7 +68,6 @@ def take(batch: Batch, rows: Tensor) -> Batch:
         batch.graphwave[rows, -N:],
         cut(batch.users),
         pick(batch.side),
-        pick(batch.baseline),
     )
 
 
@@ -89,7 +86,7 @@ class Prepared:
         return Prepared(take(self.batch, torch.arange(0)), self.growth[:0])
 
     @classmethod
-    def of(cls, examples: Sequence[Example], cases: Sequence[Case], side: SideModel | None) -> Prepared:
+    def of(cls, examples: Sequence[Example], cases: Sequence[Case], side: SideScale | None) -> Prepared:
         """Collate once; training then only indexes."""
         truth = np.log2(1.0 + np.array([case.increment for case in cases], dtype=np.float64))
         return cls(collate(examples, side), torch.from_numpy(truth.astype(np.float32)))

@@ -30,8 +30,8 @@ class ConCatConfig:
     attention_head_size: int = 32
     feed_forward_size: int = 64
     dropout: float = 0.1
-    side_hidden: int = 32
-    """Width of the head's hidden layer for side features, small because a few thousand cascades train it."""
+    side_hidden: int = 64
+    """Width of the two layers that read the side features."""
 
     likelihood_weight: float = 0.1
     learning_rate: float = 2e-3
@@ -41,8 +41,27 @@ class ConCatConfig:
     """Length of the cosine schedule; early stopping usually ends training long before."""
     patience: int = 15
     batch_size: int = 64
+    warm_up_epochs: int = 12
+    """Epochs of the side network alone, seconds in all, before the sequence joins in."""
+    warm_up_cuts: int = 24
+    """Further random ages of each training cascade in these: side features cost little to prepare."""
+    side_rate: float = 0.1
+    """Learning rate of the side network once the sequence has joined, relative to the others': it is nearly done."""
     max_gradient_norm: float = 5.0
     """The likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
+
+    @classmethod
+    def rolling(cls) -> Self:
+        """The shipped rolling model; its sequence is short, first and latest events, since counts are told apart."""
+        return cls(
+            side_features=True,
+            event_cap=50,
+            recent_events=25,
+            learning_rate=1e-3,
+            epochs=10,
+            patience=4,
+            batch_size=128,
+        )
 
     @property
     def encoded_size(self) -> int:

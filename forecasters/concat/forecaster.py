@@ -16,9 +16,9 @@ from forecasters.concat.batching import Prepared, collate, lengths_of
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import SIDE_SIZE, sequence, side_features
-from forecasters.concat.side import SideModel
+from forecasters.concat.side import SideScale
 from forecasters.concat.training import Progress, train_network
-from forecasters.dataset import DatasetError, increments
+from forecasters.dataset import DatasetError, increments, rolling_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.model_store import (
@@ -52,7 +52,7 @@ class ConCatForecaster(Forecaster):
         self.config = config or ConCatConfig()
         self.level = level
         self.net: ConCatNet | None = None
-        self.side: SideModel | None = None
+        self.side: SideScale | None = None
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
         self.best_epoch = 0
@@ -103,17 +103,20 @@ class ConCatForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         fitting, choosing = self._examples(train), self._examples(validation)
         growth = np.log2(1.0 + increments(train))
+        warm_up = None
         if self.config.side_features:
-            self.side = SideModel.fit(np.array([e.inputs["side"] for e in fitting]), growth)
+            features, truths = self._warm_up_cases(train, seed)
+            features = np.concatenate([np.array([e.inputs["side"] for e in fitting]), features])
+            self.side = SideScale.fit(features)
+            warm_up = (_single(self.side.standardised(features)), _single(np.concatenate([growth, truths])))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = ConCatNet(self.config, SIDE_SIZE if self.config.side_features else 0)
-        if not self.config.side_features:
-            net.start_at(float(growth.mean()))
+        net.start_at(float(growth.mean()))
         prepared = Prepared.of(fitting, train, self.side)
         judged = Prepared.of(choosing, validation, self.side) if choosing else prepared.none()
         self.best_epoch, _ = train_network(
-            net, self.config, prepared, judged, seed=seed, progress=progress, checkpoint=checkpoint
+            net, self.config, prepared, judged, seed=seed, warm_up=warm_up, progress=progress, checkpoint=checkpoint
         )
         self.net = net
         self.relaxation = Relaxation.fit(train)
@@ -161,7 +164,7 @@ class ConCatForecaster(Forecaster):
             net = ConCatNet(forecaster.config, SIDE_SIZE if rolling else 0)
             weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
             net.load_state_dict(weights)
-            forecaster.side = SideModel.from_tensors(tensors) if rolling else None
+            forecaster.side = SideScale.from_tensors(tensors) if rolling else None
         except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
@@ -169,5 +172,20 @@ class ConCatForecaster(Forecaster):
         forecaster.net = net.eval()
         return forecaster
 
+    def _warm_up_cases(self, train: Sequence[Case], seed: int) -> tuple[Floats, Floats]:
+        """Side features (M, F) and log2(1 + increment) (M,) of further ages of the training cascades."""
+        found: list[Case] = []
+        for horizon in sorted({case.horizon_seconds for case in train}):
+            graphs = {id(case.graph): case.graph for case in train if case.horizon_seconds == horizon}
+            cuts = self.config.warm_up_cuts
+            # the seed differs from that of the cases themselves, else their ages would be drawn again
+            found += rolling_cases(graphs.values(), horizon, per_cascade=cuts, seed=seed + 1_000_003)
+        features = [side_features(case.graph.view(case.as_of), case.horizon_seconds) for case in found]
+        return np.array(features).reshape(-1, SIDE_SIZE), np.log2(1.0 + increments(found))
+
     def _examples(self, cases: Sequence[Case]) -> list[Example]:
         return [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
+
+
+def _single(values: Floats) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -15,12 +15,14 @@ from forecasters.concat.jump_ode import Path
 MAX_INTENSITY: Final = 50.0
 """lambda = 50 sigmoid(out - 2), as published: per observation time, not per second."""
 INTENSITY_SHIFT: Final = 2.0
-QUADRATURE_TOLERANCE: Final = 1e-7
+QUADRATURE_TOLERANCE: Final = 1e-6
 """Relative to `MAX_INTENSITY` times the piece's width."""
+TRAINING_TOLERANCE: Final = 1e-3
+"""The same while training, where Lambda enters a loss that is itself a mean over a random batch."""
 RULES: Final = (2, 4, 8, 16)
 """Points of the Gauss-Legendre rules; a piece that needs more than 16 is cut into panels of 16. One point would do for
 the value where the state hardly moves, but not for the gradient with respect to what moves it."""
-WIDEST_PANEL: Final = 6.0
+WIDEST_PANEL: Final = 12.0
 """Change of a pre-activation that 16 points still integrate to the tolerance."""
 
 
@@ -46,11 +48,19 @@ class Intensity(nn.Module):
         return math.log(MAX_INTENSITY) + nn.functional.logsigmoid(self.logit(state))
 
     def steepness(self) -> float:
-        """Largest change of any pre-activation for a unit move of the state (softplus has slope below 1)."""
+        """Largest change of a hidden pre-activation, or of the output at full slope, for a unit move of the state."""
         with torch.no_grad():
             inner = torch.linalg.vector_norm(self.inner.weight, dim=1).max()
-            outer = torch.linalg.vector_norm(self.outer.weight @ self.inner.weight.abs())
+            outer = torch.linalg.vector_norm(self.outer.weight @ self.inner.weight)
             return float(torch.maximum(inner, outer))
+
+    def change_along(self, coefficients: Tensor, scales: Tensor) -> Tensor:
+        """The same along pieces with ``coefficients`` (m, p, d) and ``scales`` (m, p), sharper: (m,)."""
+        with torch.no_grad():
+            slopes = coefficients @ self.inner.weight.t()  # (m, p, 4d)
+            outer = torch.linalg.vecdot(scales, (slopes @ self.outer.weight[0]).abs())
+            inner = torch.bmm(scales[:, None], slopes.abs_()).squeeze(1)  # (m, 4d)
+            return torch.maximum(inner.max(dim=1).values, outer)
 
 
 @lru_cache(maxsize=64)
@@ -61,17 +71,17 @@ def _rule(points: int, panels: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, np.tile(w / (2 * panels), panels)
 
 
-def _points_needed(change: Tensor) -> Tensor:
+def _points_needed(change: Tensor, tolerance: float) -> Tensor:
     """Gauss points for pieces along which pre-activations change by at most ``change``.
 
     softplus and sigmoid are analytic up to distance pi from the real axis; on a piece of half-length change / 2 the
     ellipse through that pole has rho = x + sqrt(x^2 + 1), x = 2 pi / change, and q points err by about rho^(-2 q).
     """
     x = 2 * math.pi / change.clamp(min=1e-9)
-    return -math.log(QUADRATURE_TOLERANCE) / (2 * torch.asinh(x))  # log rho = asinh(x)
+    return -math.log(tolerance) / (2 * torch.asinh(x))  # log rho = asinh(x)
 
 
-def integrate(intensity: Intensity, path: Path) -> Tensor:
+def integrate(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TOLERANCE) -> Tensor:
     """Lambda(t_o) = int_0^{t_o} lambda(h(t)) dt for each sample, (B,); pieces of width 0 cost nothing."""
     S, B, p, d = path.coefficients.shape
     total = path.final.new_zeros(B)
@@ -83,7 +93,10 @@ def integrate(intensity: Intensity, path: Path) -> Tensor:
     with torch.no_grad():
         lengths = torch.linalg.vector_norm(coefficients, dim=2)  # (S * B, p)
         change = intensity.steepness() * (lengths * scales).sum(1)[flat]
-        needed = _points_needed(change)
+        coarse = (_points_needed(change, tolerance) > RULES[0]).nonzero().squeeze(1)
+        if len(coarse):
+            change[coarse] = intensity.change_along(coefficients[flat[coarse]], scales[flat[coarse]])
+        needed = _points_needed(change, tolerance)
         panels = torch.ceil(change / WIDEST_PANEL).clamp(min=1).long()
         rule = torch.bucketize(needed, needed.new_tensor(RULES[:-1]))  # smallest rule with enough points
         panels = torch.where(rule == len(RULES) - 1, panels, 1)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 
-SERIES_TOLERANCE: Final = 1e-8
-"""Truncation error of one step relative to the state: a hundred steps stay at float32's own resolution."""
+SERIES_TOLERANCE: Final = 1e-7
+"""Truncation error of one step relative to the state, about the resolution of float32; most steps stay far below."""
 TERM_CHOICES: Final = (3, 4, 6, 8, 12)
 STEP_OVERHEAD_TERMS: Final = 4.0
 """What a step costs beside its series, measured in terms: weighs fewer long steps against more short ones."""

@@ -1,4 +1,4 @@
-"""The linear forecast that the rolling ConCat starts from: ridge on its side features."""
+"""The scale of the rolling model's side features, so that a network can read them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,35 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.linear import Linear
-
 Floats = NDArray[np.float64]
 
-PENALTY: Final = 1e-2
-"""Relative to the number of cases; within 0.3 % of the best of a grid on the validation part at every age tried."""
 LARGEST_DEVIATION: Final = 6.0
 """Standard deviations: what lies beyond was never seen in training, and the network should not extrapolate to it."""
+SMALLEST_SPREAD: Final = 1e-3
+"""A feature that never varied in training (the horizon's part of one observation time) must not blow up later."""
 
 
 @dataclass(frozen=True, slots=True)
-class SideModel:
-    """The linear forecast of log2(1 + increment), and the scaling of the features for the network; spread is (F,)."""
+class SideScale:
+    """Mean and standard deviation of each feature over the training cases, (F,)."""
 
-    linear: Linear
+    centre: Floats
     spread: Floats
 
     @classmethod
-    def fit(cls, X: Floats, growth: Floats) -> Self:
-        """Fit to features (n, F) and log2(1 + increment) (n,)."""
-        return cls(Linear.fit(X, growth, PENALTY), np.maximum(X.std(axis=0), 1e-3))
+    def fit(cls, X: Floats) -> Self:
+        """Of features (n, F)."""
+        return cls(X.mean(axis=0), np.maximum(X.std(axis=0), SMALLEST_SPREAD))
 
     def standardised(self, X: Floats) -> Floats:
         """Features (B, F) in standard deviations from their training mean, clipped."""
-        return np.clip((X - self.linear.centre) / self.spread, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+        return np.clip((X - self.centre) / self.spread, -LARGEST_DEVIATION, LARGEST_DEVIATION)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What model.safetensors keeps of it."""
-        linear = self.linear
-        return {
-            "side.centre": linear.centre,
-            "side.weights": linear.weights,
-            "side.intercept": np.array([linear.intercept]),
-            "side.spread": self.spread,
-        }
+        return {"side.centre": self.centre, "side.spread": self.spread}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Self:
         """Read back `tensors`; raises `KeyError` for a missing one."""
-        intercept = float(tensors["side.intercept"][0])
-        return cls(Linear(tensors["side.centre"], tensors["side.weights"], intercept), tensors["side.spread"])
+        return cls(tensors["side.centre"], tensors["side.spread"])

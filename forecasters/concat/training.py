@@ -7,17 +7,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from forecasters.concat.batching import Prepared, shuffled_batches, sorted_batches, take
 from forecasters.concat.config import ConCatConfig
-from forecasters.concat.model import ConCatNet, training_loss
+from forecasters.concat.model import ConCatNet, floored, training_loss
 from forecasters.errors import ModelStoreError
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH: Final = 256
+WARM_UP_RATE: Final = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def train_network(
     validation: Prepared,
     *,
     seed: int,
+    warm_up: tuple[Tensor, Tensor] | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[int, float]:
@@ -97,18 +99,24 @@ def train_network(
     Same seed, data, versions and thread count: the same weights to the bit, resumed or not (every epoch draws its
     own random numbers from the seed and its number). Without validation cases the last epoch stands. ``checkpoint`` is
     written after every epoch and, if it exists, gone on from. Raises `ModelStoreError` when it does not fit.
+    ``warm_up`` are side features (M, F) and truths (M,) that a rolling network's side part is fitted to before; by
+    default those of ``training``.
     """
-    optimiser = torch.optim.AdamW(
-        net.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
+    optimiser = _optimiser(net, config)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
     run = _Run(net, optimiser, schedule, seed)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
+    elif net.side is not None:
+        assert training.batch.side is not None
+        _warm_up(net, config, warm_up or (training.batch.side, training.growth), seed)
+        if len(validation):  # the sequence has to improve upon this to be kept
+            run.best_msle = _msle(net, validation)
+            run.best = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     while run.finished < config.epochs and run.finished - run.best_epoch < config.patience:
         epoch = run.finished + 1
         loss = _epoch(run, config, training, epoch)
-        msle = float(torch.mean((predict(net, validation) - validation.growth) ** 2)) if len(validation) else loss
+        msle = _msle(net, validation) if len(validation) else loss
         run.finished = epoch
         if msle < run.best_msle or not len(validation):
             run.best_epoch, run.best_msle = epoch, msle
@@ -121,6 +129,39 @@ def train_network(
         net.load_state_dict(run.best)
     net.eval()
     return run.best_epoch, run.best_msle
+
+
+def _side_parameters(net: ConCatNet) -> list[nn.Parameter]:
+    if net.side is None or net.side_head is None:
+        return []
+    return [*net.side.parameters(), *net.side_head.parameters()]
+
+
+def _optimiser(net: ConCatNet, config: ConCatConfig) -> torch.optim.AdamW:
+    side = _side_parameters(net)
+    known = {id(parameter) for parameter in side}
+    groups: list[dict[str, Any]] = [{"params": [p for p in net.parameters() if id(p) not in known]}]
+    if side:
+        groups.append({"params": side, "lr": config.learning_rate * config.side_rate})
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+
+
+def _warm_up(net: ConCatNet, config: ConCatConfig, cases: tuple[Tensor, Tensor], seed: int) -> None:
+    """Fit the side network alone: it then has what counts and ages tell, and the sequence learns what they do not."""
+    side, growth = cases
+    optimiser = torch.optim.AdamW(_side_parameters(net), lr=WARM_UP_RATE, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, config.warm_up_epochs))
+    net.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for _ in range(config.warm_up_epochs):
+            for rows in torch.split(torch.randperm(len(growth)), config.batch_size):
+                forecast, _ = net.side_forecast(side[rows])
+                loss = torch.mean((floored(forecast) - growth[rows]) ** 2)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+            schedule.step()
 
 
 def _epoch(run: _Run, config: ConCatConfig, training: Prepared, number: int) -> float:
@@ -142,6 +183,10 @@ def _epoch(run: _Run, config: ConCatConfig, training: Prepared, number: int) -> 
             total += float(loss.detach())
         run.schedule.step()
     return total / len(batches)
+
+
+def _msle(net: ConCatNet, prepared: Prepared) -> float:
+    return float(torch.mean((predict(net, prepared) - prepared.growth) ** 2))
 
 
 def predict(net: ConCatNet, prepared: Prepared) -> Tensor:

@@ -37,7 +37,7 @@ class Problem:
         burst: bool = False,
         dtype: torch.dtype = torch.float64,
     ) -> Problem:
-        """``scale`` multiplies the perturbation of f; ``burst`` puts the events of a sample at a handful of instants."""
+        """``scale`` multiplies the perturbation of f; ``burst`` puts the events at a handful of instants."""
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

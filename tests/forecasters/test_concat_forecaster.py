@@ -1,0 +1,241 @@
+"""ConCat as a forecaster: it learns, trains to the bit, resumes, survives extremes and its own files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from forecasters import Case, ModelStoreError
+from forecasters.concat import ConCatConfig, ConCatForecaster
+from forecasters.concat.observation import SIDE_SIZE, chosen_events, sequence, side_features
+from forecasters.concat.training import Epoch
+from forecasters.dataset import DatasetError, cases, increments, rolling_cases
+from forecasters.metrics import msle
+from graph import Cascade, Event, Kind
+
+DAY = 86_400.0
+SMALL = ConCatConfig(state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3)
+ROLLING = ConCatConfig(
+    side_features=True, state_size=16, event_cap=20, recent_events=10, epochs=3, batch_size=32, warm_up_cuts=4
+)
+
+
+def cascade_of(ages: list[float], name: str = "p", followers: int | None = 10, root: bool = True) -> Cascade:
+    """A post at time 1e9 and reposts of it at the given ages, every third one of the repost before it."""
+    cascade = Cascade(name)
+    if root:
+        cascade.apply(Event(id=name, cascade=name, kind=Kind.POST, time=1e9, user="author", followers=followers))
+    for i, age in enumerate(ages):
+        parent = f"{name}.{i - 1}" if i % 3 == 2 else name
+        event = Event(id=f"{name}.{i}", cascade=name, kind=Kind.REPOST, time=1e9 + age, user=f"u{i}", parent=parent)
+        cascade.apply(event)
+    return cascade
+
+
+def simulated(count: int, seed: int = 0) -> list[Cascade]:
+    """Posts whose pace in the first hour tells how they go on: what a forecaster must pick up to beat the mean."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        pace = int(rng.choice([10, 18]))
+        early = np.sort(rng.uniform(0.0, 3600.0, pace))
+        late = np.sort(rng.uniform(3600.0, DAY, (pace - 9) ** 2 + int(rng.integers(0, 3))))
+        found.append(cascade_of([*early.tolist(), *late.tolist()], f"c{number}"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def hour_cases() -> list[Case]:
+    return cases(simulated(160), 3600.0, DAY)
+
+
+@pytest.fixture(scope="module")
+def fitted(hour_cases: list[Case]) -> ConCatForecaster:
+    return ConCatForecaster(SMALL).fit(hour_cases[:100], hour_cases[100:130])
+
+
+@pytest.fixture(scope="module")
+def rolling() -> ConCatForecaster:
+    found = rolling_cases(simulated(50), DAY, per_cascade=3)
+    return ConCatForecaster(ROLLING).fit(found[:100], found[100:])
+
+
+def increments_of(forecaster: ConCatForecaster, some_cases: list[Case]) -> np.ndarray:
+    examples = [forecaster.prepare(c.graph, c.as_of, c.horizon_seconds) for c in some_cases]
+    return forecaster.forecast(examples).increment
+
+
+def test_learns_from_pace_what_the_mean_cannot_know(fitted: ConCatForecaster, hour_cases: list[Case]) -> None:
+    test = hour_cases[130:]
+    mean = 2 ** np.log2(1 + increments(hour_cases[:100])).mean() - 1
+    always_mean = msle(np.full(len(test), mean), increments(test))
+    learned = msle(increments_of(fitted, test), increments(test))
+    assert learned < 0.5 * always_mean
+
+
+@pytest.mark.parametrize("config", [SMALL, ROLLING])
+def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
+    config: ConCatConfig, hour_cases: list[Case], tmp_path: Path
+) -> None:
+    train, validation = hour_cases[:60], hour_cases[60:80]
+    whole = ConCatForecaster(config).fit(train, validation, seed=3, epochs=3)
+    checkpoint = tmp_path / "checkpoint"
+
+    def interrupt(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ConCatForecaster(config).fit(train, validation, seed=3, epochs=3, progress=interrupt, checkpoint=checkpoint)
+    resumed = ConCatForecaster(config).fit(train, validation, seed=3, epochs=3, checkpoint=checkpoint)
+    other = ConCatForecaster(config).fit(train, validation, seed=4, epochs=3)
+    assert whole.net is not None
+    assert resumed.net is not None
+    assert other.net is not None
+    for name, tensor in whole.net.state_dict().items():
+        assert torch.equal(tensor, resumed.net.state_dict()[name]), name
+    assert not torch.equal(whole.net.initial, other.net.initial)
+
+
+def test_a_checkpoint_of_another_seed_is_refused(hour_cases: list[Case], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    ConCatForecaster(SMALL).fit(hour_cases[:20], hour_cases[20:30], seed=1, epochs=1, checkpoint=checkpoint)
+    with pytest.raises(ModelStoreError, match="seed 1, not 2"):
+        ConCatForecaster(SMALL).fit(hour_cases[:20], hour_cases[20:30], seed=2, epochs=1, checkpoint=checkpoint)
+    checkpoint.write_bytes(b"torn")
+    with pytest.raises(ModelStoreError, match="delete it to start anew"):
+        ConCatForecaster(SMALL).fit(hour_cases[:20], hour_cases[20:30], seed=1, epochs=1, checkpoint=checkpoint)
+
+
+def test_training_stops_when_patience_ends_and_keeps_the_best(hour_cases: list[Case]) -> None:
+    seen: list[Epoch] = []
+    config = replace(SMALL, epochs=50, patience=2, learning_rate=0.05)
+    forecaster = ConCatForecaster(config).fit(hour_cases[:30], hour_cases[30:60], progress=seen.append)
+    assert seen[-1].number == seen[-1].best_epoch + 2 or len(seen) == 50
+    assert forecaster.best_epoch == seen[-1].best_epoch
+    assert seen[-1].best_msle == min(e.validation_msle for e in seen)
+    assert msle(increments_of(forecaster, hour_cases[30:60]), increments(hour_cases[30:60])) == pytest.approx(
+        seen[-1].best_msle, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("which", ["fitted", "rolling"])
+def test_forecasts_survive_their_files(
+    which: str, hour_cases: list[Case], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    forecaster: ConCatForecaster = request.getfixturevalue(which)
+    forecaster.save(tmp_path)
+    loaded = ConCatForecaster.load(tmp_path)
+    assert loaded.config == forecaster.config
+    np.testing.assert_array_equal(increments_of(loaded, hour_cases[:20]), increments_of(forecaster, hour_cases[:20]))
+    (tmp_path / "config.json").write_text(
+        (tmp_path / "config.json").read_text().replace('"state_size": 16', '"state_size": 8')
+    )
+    with pytest.raises(ModelStoreError, match="does not fit its config"):
+        ConCatForecaster.load(tmp_path)
+
+
+@pytest.mark.parametrize("which", ["fitted", "rolling"])
+def test_company_and_order_change_nothing(which: str, hour_cases: list[Case], request: pytest.FixtureRequest) -> None:
+    forecaster: ConCatForecaster = request.getfixturevalue(which)
+    mixed = rolling_cases([case.graph for case in hour_cases[:12]], DAY, per_cascade=3)
+    together = increments_of(forecaster, mixed)
+    np.testing.assert_allclose(increments_of(forecaster, mixed[::-1])[::-1], together, rtol=1e-5, atol=1e-5)
+    alone = [increments_of(forecaster, [case])[0] for case in mixed]
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-5)
+
+
+EXTREMES = {
+    "root alone": cascade_of([]),
+    "no root": cascade_of([1.0, 2.0], root=False),
+    "all at once": cascade_of([5.0] * 300),
+    "all with the root": cascade_of([0.0] * 300),
+    "before the root": cascade_of([-50.0, -3.0, 4.0]),
+    "huge audience": cascade_of([1.0, 2.0], followers=2_000_000_000),
+    "twenty thousand": cascade_of(np.linspace(0.0, 1800.0, 20_000).tolist()),
+}
+
+
+@pytest.mark.parametrize("which", ["fitted", "rolling"])
+@pytest.mark.parametrize("age", [0.0, 1e-3, 300.0, 1800.0, DAY - 1.0, DAY, 40 * DAY])
+def test_extremes_give_finite_ordered_forecasts(which: str, age: float, request: pytest.FixtureRequest) -> None:
+    forecaster: ConCatForecaster = request.getfixturevalue(which)
+    examples = [forecaster.prepare(cascade, 1e9 + age, DAY) for cascade in EXTREMES.values()]
+    forecasts = forecaster.forecast(examples)
+    for array in (forecasts.increment, forecasts.low, forecasts.high, forecasts.trajectory_increments):
+        assert np.isfinite(array).all()
+        assert (array >= 0.0).all()
+    assert (forecasts.low <= forecasts.increment).all()
+    assert (forecasts.increment <= forecasts.high).all()
+    assert (np.diff(forecasts.trajectory_increments, axis=1) >= 0.0).all()
+    if age >= DAY:
+        assert (forecasts.increment[[e.age_seconds >= DAY for e in examples]] == 0.0).all()
+
+
+def test_an_empty_batch_gives_empty_arrays(fitted: ConCatForecaster) -> None:
+    assert fitted.forecast([]).trajectory_increments.shape == (0, 13)
+
+
+def test_the_paper_form_reads_the_earliest_events_and_no_counts(fitted: ConCatForecaster) -> None:
+    few, many = cascade_of([10.0 * i for i in range(19)]), cascade_of([10.0 * i for i in range(200)])
+    examples = [fitted.prepare(cascade, 1e9 + 3600.0, DAY) for cascade in (few, many)]
+    assert "side" not in examples[0].inputs
+    np.testing.assert_array_equal(examples[0].inputs["ages"], examples[1].inputs["ages"])
+    forecasts = fitted.forecast(examples)
+    assert forecasts.increment[0] == pytest.approx(forecasts.increment[1], rel=1e-6)
+
+
+def test_the_rolling_form_tells_crowds_apart(rolling: ConCatForecaster) -> None:
+    few, many = cascade_of([10.0 * i for i in range(19)]), cascade_of([1.0 * i for i in range(2000)])
+    forecasts = rolling.forecast([rolling.prepare(cascade, 1e9 + 3600.0, DAY) for cascade in (few, many)])
+    assert forecasts.increment[0] != forecasts.increment[1]
+
+
+def test_nothing_after_the_cut_is_read(rolling: ConCatForecaster) -> None:
+    early = [30.0 * i for i in range(40)]
+    short, long = cascade_of(early), cascade_of([*early, *np.linspace(3700.0, 9000.0, 60).tolist()])
+    now = [rolling.forecast([rolling.prepare(c, 1e9 + 3600.0, DAY)]).increment[0] for c in (short, long)]
+    assert now[0] == now[1]
+
+
+def test_long_cascades_keep_their_first_and_latest_events() -> None:
+    assert chosen_events(5, 10, 4).tolist() == [0, 1, 2, 3, 4]
+    assert chosen_events(12, 6, 2).tolist() == [0, 1, 2, 3, 10, 11]
+    assert chosen_events(12, 4, 0).tolist() == [0, 1, 2, 3]
+
+
+def test_a_parent_that_was_left_out_gives_way_to_its_nearest_kept_ancestor() -> None:
+    cascade = Cascade("p")
+    cascade.apply(Event(id="p", cascade="p", kind=Kind.POST, time=0.0))
+    for i in range(9):  # a chain
+        parent = "p" if i == 0 else f"e{i - 1}"
+        cascade.apply(Event(id=f"e{i}", cascade="p", kind=Kind.REPOST, time=i + 1.0, parent=parent))
+    kept = sequence(cascade.view(100.0), event_cap=5, recent_events=2)
+    assert kept["ages"].tolist() == [0.0, 1.0, 2.0, 8.0, 9.0]
+    assert kept["parents"].tolist() == [-1, 0, 1, 2, 3]
+
+
+def test_side_features_count_what_they_say() -> None:
+    cascade = cascade_of([10.0, 20.0, 950.0, 999.0], followers=1023)
+    features = side_features(cascade.view(1e9 + 1000.0), DAY)
+    assert features.shape == (SIDE_SIZE,)
+    assert features[:10].tolist() == [math.log2(3.0), *[0.0] * 8, math.log2(3.0)]
+    assert features[10:15].tolist() == [*[math.log2(3.0)] * 3, *[math.log2(5.0)] * 2]
+    assert features[15] == math.log2(5.0)
+    assert features[21] == 10.0
+    assert np.isfinite(side_features(cascade.view(), DAY)).all()
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    untrained = ConCatForecaster()
+    with pytest.raises(ModelStoreError, match="cascadecast train concat"):
+        untrained.forecast([untrained.prepare(cascade_of([1.0]), 1e9 + 5.0, DAY)])
+    with pytest.raises(ModelStoreError, match="nothing to save"):
+        untrained.save(tmp_path)
+    with pytest.raises(DatasetError, match="no cases to train on"):
+        untrained.fit([], [])
