@@ -145,7 +145,7 @@ def _say_what_came_of_it(display: Any, summary: DemoSummary, plan: DemoPlan) -> 
         else f"{vitals.forecasts:,} forecasts received, the first {first:.1f} s after Kafka was up"
     )
     display.done(
-        f"ended: {plan.feed.sent:,} events published, {told}; {vitals.dead_letters:,} dead letters; "
+        f"ended: {plan.feed.acknowledged:,} events published, {told}; {vitals.dead_letters:,} dead letters; "
         "nothing is left running"
     )
 
@@ -154,7 +154,7 @@ def _row(summary: DemoSummary, plan: DemoPlan) -> dict[str, Any]:
     vitals = summary.vitals
     first = vitals.first_forecast_seconds
     return {
-        "events_published": plan.feed.sent,
+        "events_published": plan.feed.acknowledged,
         "forecasts_received": vitals.forecasts,
         "forecasts_by_model": dict(summary.board.forecasts),
         "first_forecast_seconds": None if first is None else round(first, 3),
