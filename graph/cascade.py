@@ -23,7 +23,7 @@ from graph import delta
 from graph.events import Event, Kind
 from graph.identity import KEY_BYTES, SCAN_NODES, UNKNOWN_USER, HashIndex, aligned_find, key_of
 from graph.irregular import Irregular
-from graph.records import INFERRED, KIND_CODES, KIND_MASK, NARROW, REPLY, WIDE, depths_of, widened
+from graph.records import INFERRED, KIND_CODES, KIND_MASK, NAMES_ROOT, NARROW, REPLY, WIDE, depths_of, widened
 from graph.view import CascadeView, build_view, reshares_seen
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ class Cascade:
                 code |= INFERRED
                 if parent_key != key:
                     awaited = parent_key
+            elif parent == 0:
+                code |= NAMES_ROOT
 
         records = self._records
         layout = self._layout
@@ -294,7 +296,7 @@ class Cascade:
         if irregular.pending_undos and (at := irregular.take_undo(key)) is not None:
             irregular.withdrawn_at = min(irregular.withdrawn_at, at)
         for child in irregular.waiting.take(key):
-            self._set_parent(child, 0, inferred=False)
+            self._set_parent(child, 0, how=NAMES_ROOT)
 
     def _relink(self, children: list[int], position: int) -> None:
         """Hang ``children`` on the node at ``position``, for which they waited.
@@ -311,7 +313,7 @@ class Cascade:
                 cut = path[last - 1]  # path[-1] is the child itself when the last to come is the node at position
                 if cut != child:
                     self._set_parent(child, position)
-                self._set_parent(cut, 0, inferred=True)
+                self._set_parent(cut, 0, how=INFERRED)
             else:
                 self._set_parent(child, position)
         self._ordered = False
@@ -344,11 +346,11 @@ class Cascade:
         self._records[: self._layout.size] = self._layout.pack(time, UNKNOWN_USER, 0, 0, 0)
         self._note_change(0)
 
-    def _set_parent(self, position: int, parent: int, *, inferred: bool = False) -> None:
+    def _set_parent(self, position: int, parent: int, *, how: int = 0) -> None:
         layout = self._layout
         start = position * layout.size
         time, user, _, depth, flags = layout.unpack_from(self._records, start)
-        flags = flags | INFERRED if inferred else flags & ~INFERRED
+        flags = flags & ~INFERRED | how
         self._records[start : start + layout.size] = layout.pack(time, user, parent, depth, flags)
         self._note_change(position)
 

@@ -18,16 +18,17 @@ def to_networkx(view: CascadeView) -> networkx.DiGraph[int]:
     """A directed tree, parent -> child. Nodes are the view's indices, 0 is the root.
 
     Node attributes: ``age`` and ``time`` (s), ``kind``, ``depth``, ``id`` and ``user`` (hashes; user None if unknown),
-    ``followers`` (None if unknown). Graph attributes: ``cascade``, ``root_time``, ``as_of``, ``has_root``, ``binned``.
+    ``followers`` (None if unknown), ``inferred`` (hangs on the root for want of a known parent). Graph attributes:
+    ``cascade``, ``root_time``, ``as_of``, ``has_root``, ``binned``.
     """
     import networkx
 
     graph = networkx.DiGraph(
         cascade=view.cascade, root_time=view.root_time, as_of=view.as_of, has_root=view.has_root, binned=view.binned
     )
-    columns = (view.ages, view.kinds, view.depths, view.ids, view.users, view.followers)
+    columns = (view.ages, view.kinds, view.depths, view.ids, view.users, view.followers, view.inferred)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    for node, (age, kind, depth, key, user, followers) in enumerate(rows):
+    for node, (age, kind, depth, key, user, followers, inferred) in enumerate(rows):
         graph.add_node(
             node,
             age=age,
@@ -37,6 +38,7 @@ def to_networkx(view: CascadeView) -> networkx.DiGraph[int]:
             id=key,
             user=user or None,
             followers=followers if followers == followers else None,
+            inferred=inferred,
         )
     graph.add_edges_from((parent, child) for child, parent in enumerate(view.parents.tolist()) if parent >= 0)
     return graph

@@ -4,7 +4,7 @@ narrow  time f8 | user 8 bytes | parent u2 | depth u1 | flags u1     up to 65,53
 wide    time f8 | user 8 bytes | parent u4 | depth u4 | flags u1
 
 The id's eight-byte hash lies in a column of its own, because a scan for it must be fast. The low two bits of the flags
-are the kind, bit 2 says that the parent was inferred.
+are the kind, the next two say how the parent was found.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ REPLY: Final = 3
 KIND_MASK: Final = 3
 INFERRED: Final = 4
 """Flag: the parent was absent or has not been seen, so the node hangs on the root."""
+NAMES_ROOT: Final = 8
+"""Flag: the parent is the root by an id of its own: as long as the post is not visible, that could not be known."""
 
 
 class Layout:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.records import KIND_MASK, REPLY, depths_of
+from graph.records import INFERRED, KIND_MASK, NAMES_ROOT, REPLY, depths_of
 
 if TYPE_CHECKING:
     from graph.cascade import Cascade
@@ -38,6 +38,8 @@ class CascadeView:
     """(n,) `graph.identity.hash_of` the user, 0 where unknown."""
     kinds: NDArray[np.uint8]
     """(n,) 0 post, 1 repost, 2 quote, 3 reply."""
+    inferred: NDArray[np.bool_]
+    """(n,) whether a node hangs on the root because its parent is absent or was not known at ``as_of``."""
     followers: NDArray[np.float32]
     """(n,) followers of the node's author, NaN where unknown."""
     ids: NDArray[np.uint64]
@@ -111,7 +113,8 @@ def _view_of_prefix(cascade: Cascade, count: int, as_of: float) -> CascadeView:
     parents = records["parent"].astype(np.int32)
     depths = records["depth"].astype(np.int32)
     parents[0] = -1
-    return _view(cascade, as_of, root_time, cascade.has_root, ages, parents, depths, records, None)
+    inferred = records["flags"] & INFERRED != 0
+    return _view(cascade, as_of, root_time, cascade.has_root, ages, parents, depths, inferred, records, None)
 
 
 def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
@@ -132,7 +135,9 @@ def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
 
     # Whoever looks at as_of knows of a parent only once it can be seen, but of an undone one whose child it was.
     parents = records["parent"].astype(np.int32)
-    parents[~known[parents]] = 0
+    unknown = ~known[parents]
+    parents[unknown] = 0
+    inferred = unknown | (records["flags"] & (INFERRED if has_root else INFERRED | NAMES_ROOT) != 0)
     while (bridged := ~visible[parents]).any():
         parents[bridged] = parents[parents[bridged]]
     chosen = np.flatnonzero(visible)
@@ -142,7 +147,7 @@ def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
     depths = depths_of(parents)
     parents[0] = -1
     ages = np.maximum(times[chosen] - root_time, 0.0)
-    return _view(cascade, as_of, root_time, has_root, ages, parents, depths, records, chosen)
+    return _view(cascade, as_of, root_time, has_root, ages, parents, depths, inferred[chosen], records, chosen)
 
 
 def _visibility(cascade: Cascade, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -165,6 +170,7 @@ def _view(
     ages: NDArray[np.float64],
     parents: NDArray[np.int32],
     depths: NDArray[np.int32],
+    inferred: NDArray[np.bool_],
     records: NDArray[Any],
     chosen: NDArray[np.int64] | None,
 ) -> CascadeView:
@@ -190,8 +196,8 @@ def _view(
         parents = index[parents[order]]
         parents[0] = -1
         ages, depths, users, kinds = ages[order], depths[order], users[order], kinds[order]
-        ids, followers = ids[order], followers[order]
-    for column in (ages, parents, depths, users, kinds, followers, ids):
+        ids, followers, inferred = ids[order], followers[order], inferred[order]
+    for column in (ages, parents, depths, users, kinds, inferred, followers, ids):
         column.setflags(write=False)
     irregular = cascade._irregular
     withdrawn_at = cascade.withdrawn_at
@@ -205,6 +211,7 @@ def _view(
         depths=depths,
         users=users,
         kinds=kinds,
+        inferred=inferred,
         followers=followers,
         ids=ids,
         root_followers=cascade.root_followers if has_root else None,

@@ -121,21 +121,27 @@ class OracleCascade:
             return max(0.0, known[name].event.time - root_time)
 
         order = sorted(alive, key=lambda name: (age(name), depth(name), hash_of(name)))
-        rows = [self._row(root.event if root else None, 0.0, -1, 0)]
+
+        def inferred(name: str) -> bool:
+            declared = known[name].event.parent
+            return parents[name] is None and declared not in ({self.id, root.event.id} if root else {self.id})
+
+        rows = [self._row(root.event if root else None, 0.0, -1, 0, False)]
         for name in order:
             parent = bridged[name]
             parent_row = 0 if parent is None else 1 + order.index(parent)
-            rows.append(self._row(known[name].event, age(name), parent_row, depth(name)))
+            rows.append(self._row(known[name].event, age(name), parent_row, depth(name), inferred(name)))
         return OracleView(root_time, root is not None, rows)
 
     @staticmethod
-    def _row(event: Event | None, age: float, parent: int, depth: int) -> dict[str, object]:
+    def _row(event: Event | None, age: float, parent: int, depth: int, inferred: bool) -> dict[str, object]:
         return {
             "id": 0 if event is None else hash_of(event.id),
             "age": age,
             "parent": parent,
             "depth": depth,
             "user": 0 if event is None or event.user is None else hash_of(event.user),
+            "inferred": inferred,
             "kind": 0 if event is None else REACTIONS.get(event.kind, 0),
             "followers": None if event is None else event.followers,
         }

@@ -24,6 +24,7 @@ def rows_of(view: CascadeView) -> list[dict[str, object]]:
         "depth": view.depths,
         "user": view.users,
         "kind": view.kinds,
+        "inferred": view.inferred,
         "followers": view.followers,
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]

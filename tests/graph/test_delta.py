@@ -60,6 +60,7 @@ def test_snapshots_and_deltas_round_trip(data: st.DataObject, as_of: float, max_
     delta = cascade.delta()
     restored = Cascade.restore(chunks if delta is None else [*chunks, delta], max_events=max_events)
     assert_alike(restored, cascade, as_of)
+    assert_alike(Cascade.restore([cascade.snapshot()], max_events=max_events), cascade, as_of)
     for event, watermark in sequence[last_cut:]:
         assert restored.apply(event, watermark) is cascade.apply(event, watermark)
         assert_alike(restored, cascade, as_of)

@@ -36,6 +36,7 @@ def test_networkx_gets_the_oracles_tree(sequence: list[tuple[Event, float]], as_
         told = graph.nodes[node]
         assert (told["age"], told["depth"], told["id"]) == (row["age"], row["depth"], row["id"])
         assert (told["user"] or 0, told["followers"]) == (row["user"], row["followers"])
+        assert told["inferred"] == row["inferred"]
     names = ["post", "repost", "quote", "reply"]
     assert [graph.nodes[node]["kind"] for node in graph] == [names[int(str(row["kind"]))] for row in rows]
 
