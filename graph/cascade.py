@@ -459,7 +459,7 @@ class Cascade:
     @property
     def root_time(self) -> float:
         """When the post was published (s); without it, the earliest time known."""
-        time = self._time(0)
+        time: float = self._layout.unpack_from(self._records)[0]
         if time == math.inf and self._irregular is not None:
             return self._irregular.earliest_undo()
         return time

@@ -62,6 +62,7 @@ class CascadeStore:
             raise ValueError(f"max_live_cascades must be at least 1, not {max_live_cascades}")
         self.retention_seconds = retention_seconds
         self.idle_seconds = math.inf if idle_seconds is None else idle_seconds
+        self._may_idle = idle_seconds is not None
         self.max_live_cascades = max_live_cascades
         self.max_events_per_cascade = max_events_per_cascade
         self.departures: Counter[Departure] = Counter()
@@ -91,10 +92,12 @@ class CascadeStore:
         if cascade is None:
             return self._start(event, watermark)
         root_time = cascade.root_time
-        if event.time - root_time > self.retention_seconds or self._leaves_at(cascade) < watermark:
+        time = event.time
+        matures = root_time + self.retention_seconds
+        if time > matures or matures < watermark or (self._may_idle and self._leaves_at(cascade) < watermark):
             return Outcome.LATE
         outcome = cascade.apply(event, watermark)
-        if event.time < root_time:
+        if time < root_time:
             self._enqueue(cascade)
         return outcome
 
@@ -140,7 +143,7 @@ class CascadeStore:
     def _leaves_at(self, cascade: Cascade) -> float:
         """The cascade leaves when the watermark passes this event time."""
         leaves_at = cascade.root_time + self.retention_seconds
-        if self.idle_seconds == math.inf:
+        if not self._may_idle:
             return leaves_at
         return min(leaves_at, max(cascade.last_time, cascade.root_time) + self.idle_seconds)
 
