@@ -16,6 +16,7 @@ from forecasters.concat.observation import SIDE_SIZE, chosen_events, sequence, s
 from forecasters.concat.training import Epoch
 from forecasters.dataset import DatasetError, cases, increments, rolling_cases
 from forecasters.metrics import msle
+from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
 from graph import Cascade, Event, Kind
 
 DAY = 86_400.0
@@ -92,6 +93,7 @@ def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
 
     with pytest.raises(KeyboardInterrupt):
         ConCatForecaster(config).fit(train, validation, seed=3, epochs=3, progress=interrupt, checkpoint=checkpoint)
+    torch.rand(7)  # what else the process draws must not matter
     resumed = ConCatForecaster(config).fit(train, validation, seed=3, epochs=3, checkpoint=checkpoint)
     other = ConCatForecaster(config).fit(train, validation, seed=4, epochs=3)
     assert whole.net is not None
@@ -239,3 +241,14 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         untrained.save(tmp_path)
     with pytest.raises(DatasetError, match="no cases to train on"):
         untrained.fit([], [])
+
+
+def test_shipped_weights_expect_more_of_a_post_that_spreads_faster() -> None:
+    shipped = ModelStore(SHIPPED_WEIGHTS, shipped=True)
+    forecaster = shipped.get("concat", shipped.versions("concat")[-1]).load()
+    assert isinstance(forecaster, ConCatForecaster)
+    posts = [cascade_of(np.linspace(10.0, 1800.0, n).tolist(), f"n{n}", followers=10_000) for n in (15, 60, 400)]
+    forecasts = forecaster.forecast([forecaster.prepare(post, 1e9 + 1800.0, DAY) for post in posts])
+    assert (np.diff(forecasts.increment) > 0.0).all()
+    assert (forecasts.low < forecasts.increment).all()
+    assert (forecasts.increment < forecasts.high).all()
