@@ -21,7 +21,8 @@ class CascadeView:
 
     The order does not depend on the order of arrival. Arrays are read-only. A parent comes before its children, unless
     an event's own time is earlier than its parent's. As long as the post itself is not visible (``has_root`` is false),
-    a virtual root stands at index 0 and ages count from the earliest visible event.
+    a virtual root stands at index 0 and ages count from the earliest visible event. Before there is anything to see,
+    the root stands there alone.
     """
 
     cascade: str
