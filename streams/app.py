@@ -78,6 +78,9 @@ def build_app(
         producer_compression_type="lz4",
         producer_linger=0.005,
         producer_max_batch_size=131_072,
+        producer_max_request_size=2
+        * 1024
+        * 1024,  # the largest record Kafka takes by default, and a dead letter's headers
         consumer_auto_offset_reset="earliest",
         Worker=BoundedWorker,
         web_host=settings.http_host,

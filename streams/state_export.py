@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -86,11 +87,11 @@ def _partitions(consumer: Consumer, topic: str, settings: Settings) -> list[int]
 def _segments(consumer: Consumer, topic: str, partition: int) -> dict[bytes, bytes]:
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
     segments: dict[bytes, bytes] = {}
-    while True:
-        messages = consumer.consume(1000, timeout=TIMEOUT_SECONDS)
-        if not messages:
-            raise UserError(f"{topic} partition {partition}: Kafka sent nothing for {TIMEOUT_SECONDS:.0f} s; try again")
-        for message in messages:
+    heard = monotonic()
+    while monotonic() - heard < TIMEOUT_SECONDS:
+        # A call waits its whole time unless so many messages come: short waits, many messages.
+        for message in consumer.consume(1000, timeout=0.1):
+            heard = monotonic()
             error = message.error()
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
@@ -100,3 +101,4 @@ def _segments(consumer: Consumer, topic: str, partition: int) -> dict[bytes, byt
                 segments.pop(message.key(), None)
             else:
                 segments[message.key()] = message.value()
+    raise UserError(f"{topic} partition {partition}: Kafka sent nothing for {TIMEOUT_SECONDS:.0f} s; try again")

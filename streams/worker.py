@@ -216,12 +216,11 @@ class WorkerCore:
     def _collect(self) -> list[Due]:
         """A round: up to one inference batch from each partition, so that none starves."""
         dues: list[Due] = []
-        waiting = self.backlog()
-        self.metrics.backlog.set(waiting)
-        overloaded = self._settings.shed and waiting > self._settings.max_backlog
+        overloaded = self._settings.shed and self.backlog() > self._settings.max_backlog
         for one in self.assigned.values():
             dues.extend(one.partition.take_due(self._settings.inference_batch, overloaded=overloaded))
             self._count_skipped(one)
+        self.metrics.backlog.set(self.backlog())
         return dues
 
     def _count_skipped(self, one: Assigned) -> None:
