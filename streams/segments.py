@@ -138,32 +138,6 @@ def _cost(chunk: Chunk) -> int:
     return len(chunk.data) + len(chunk.cascade) + 16
 
 
-class Segment(msgspec.Struct, array_like=True, frozen=True):
-    """One durable write."""
-
-    version: int
-    watermark: float
-    unforecast_since: float
-    next_offset: int
-    chunks: list[Chunk]
-    pending: list[tuple[str, float, float, str]]  # cascade, as_of, event time, event id
-    left: list[tuple[str, float]]  # cascade, event time at which it left
-
-
-@dataclass(slots=True)
-class _Footprint:
-    """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
-
-    first_index: int
-    next_index: int
-    needed_bytes: int = 0
-
-
-def _cost(chunk: Chunk) -> int:
-    """Bytes that a chunk is worth in the log: its data, its id twice (once in the pending forecast), the framing."""
-    return len(chunk.data) + 2 * len(chunk.cascade) + 64
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
 _compress = zstandard.ZstdCompressor(level=1).compress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -26,19 +27,24 @@ def state(
     json: Json = False,
 ) -> None:
     """Memory and speed of the compact cascade state, beside networkx."""
-    from streams.bench import state as bench
+    from streams.bench.state import run
 
     started = perf_counter()
-    _show("bench state", bench.run(events, cascades, seed), json, started)
+    _show("bench state", run(events, cascades, seed, lambda what, share: _say(f"{what}: {share:.0%}")), json, started)
 
 
 def forecasters(json: Json = False) -> None:
     """Speed of ConCat's fast path and of batched GraphWave, beside their reference implementations."""
-    from streams.bench import forecasters as bench
-    from streams.bench import graphwave
+    from streams.bench.forecasters import run as run_concat
+    from streams.bench.graphwave import run as run_graphwave
 
     started = perf_counter()
-    _show("bench forecasters", [*bench.run(), *graphwave.run()], json, started)
+    _show("bench forecasters", [*run_concat(_say), *run_graphwave(_say)], json, started)
+
+
+def _say(what: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(what, err=True)
 
 
 def _show(command: str, rows: list[dict[str, Any]], json: bool, started: float) -> None:

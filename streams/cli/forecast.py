@@ -35,11 +35,10 @@ def forecast(
     ] = False,
 ) -> None:
     """Forecast every updated post of an event file; one JSON record a line, as on the forecasts topic."""
-    from graph.ordering import ordered
-
     from graph import read_events
     from graph.durations import parse_duration
     from graph.errors import UserError
+    from graph.ordering import ordered
     from streams.cli.output import atomic_lines
     from streams.cli.progress import counting
     from streams.cli.results import print_result

@@ -70,4 +70,5 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise UserError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --http-port") from None
+            reason = f"cannot be listened on ({error.strerror})"
+            raise UserError(f"{host}:{port} {reason}: give another --http-port") from None

@@ -52,12 +52,12 @@ class Doubling(Forecaster):
         return cls()
 
 
-@pytest.fixture()
+@pytest.fixture
 def engine_settings() -> Settings:
     return Settings(models=("doubling",), allowed_lateness_seconds=0, forecast_delay_seconds=60, inference_batch=8)
 
 
-@pytest.fixture()
+@pytest.fixture
 def doubling_service(engine_settings: Settings) -> ForecastService:
     return ForecastService([Doubling()], engine_settings.horizon_seconds)
 

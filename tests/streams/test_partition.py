@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 from hypothesis import given
@@ -23,12 +24,14 @@ def settings(**changes: object) -> Settings:
     return Settings(**{**defaults, **changes})  # type: ignore[arg-type]
 
 
-def run(events: Sequence[Event], cuts: Sequence[int], config: Settings, bite: int = 1000) -> tuple[list[Made], Partition]:
+def run(
+    events: Sequence[Event], cuts: Sequence[int], config: Settings, bite: int = 1000
+) -> tuple[list[Made], Partition]:
     """Apply the events in batches cut where told; what is forecast, with a digest of what each forecast saw."""
     partition = Partition(0, config)
     made: list[Made] = []
     edges = [0, *sorted(cuts), len(events)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         partition.apply_events(events[start:end])
         made += drain(partition, bite)
     partition.watermark.advance_to(max(event.time for event in events) + 3600)
@@ -119,7 +122,9 @@ def test_forecasts_that_are_not_made_are_counted_with_their_reason() -> None:
     partition.apply_events(cascade_events("small", 1000.0, [1.0]))
     partition.apply_events(cascade_events("old", 1000.0, [1.0, 2.0, 86_400.0 + 200]))
     withdrawn = cascade_events("withdrawn", 1000.0, [1.0, 2.0])
-    partition.apply_events([*withdrawn, Event(id="u", cascade="withdrawn", kind=Kind.UNDO, time=1003.0, parent="withdrawn")])
+    partition.apply_events(
+        [*withdrawn, Event(id="u", cascade="withdrawn", kind=Kind.UNDO, time=1003.0, parent="withdrawn")]
+    )
     partition.watermark.advance_to(100_000.0)
     assert [made[0] for made in drain(partition)] == ["old"]
     assert partition.skipped[Skipped.TOO_SMALL] == 1
@@ -162,4 +167,3 @@ def test_overload_supersedes_and_counts() -> None:
     assert len(due) == 1
     assert due[0].view.size == 10
     assert partition.skipped[Skipped.SUPERSEDED] + len(due) == partition.due_total >= 10
-

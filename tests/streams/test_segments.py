@@ -114,7 +114,11 @@ def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(segments, "MINIMUM_CLEANING_BYTES", 20_000)
     config = settings(horizon_seconds=600.0, retention_grace_seconds=60.0, forecast_delay_seconds=30.0)
     events = sorted(
-        (event for seed in range(30) for event in shifted(random_stream(seed, cascades=30, span=600.0), seed, 600.0 * seed)),
+        (
+            event
+            for seed in range(30)
+            for event in shifted(random_stream(seed, cascades=30, span=600.0), seed, 600.0 * seed)
+        ),
         key=lambda event: event.time,
     )
     store = MemorySegmentStore()
