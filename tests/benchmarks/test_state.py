@@ -11,7 +11,7 @@ def test_rows_have_figures_references_and_ratios() -> None:
     told: list[tuple[str, float]] = []
     rows = run(events=40_000, cascades=400, seed=1, progress=lambda what, share: told.append((what, share)))
     named = {row["name"]: row for row in rows}
-    memory, append = named["memory an event"], named["append rate"]
+    memory, append = named["memory an event"], named["append rate, 1 cascade in 20"]
     assert 20 < memory["value"] < memory["reference_value"]
     assert memory["ratio"] == memory["value"] / memory["reference_value"]
     assert append["value"] > 0
