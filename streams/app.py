@@ -112,7 +112,7 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
-        help="Delta segments of the live cascades; see streams/segments.py",
+        help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
     core = WorkerCore(

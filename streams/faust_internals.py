@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import faust
 
-from streams.segments import SegmentStore
+from streams.segment_store import SegmentStore
 
 
 class TableSegmentStore(SegmentStore):

@@ -1,9 +1,4 @@
-"""The durable state of a partition: an append-only log of delta segments, one a micro-batch.
-
-A table write costs hundreds of microseconds and sends its whole value, so the unit of a durable write is the batch: a
-segment holds what each touched cascade gained (a *chunk*), the forecasts still to be made, and which cascades left.
-Reading all segments in order gives the state back. The log is circular: once more is stored than twice what live
-cascades need, the oldest segment goes; the chunks in it that are still needed are written again, at the head.
+"""A segment of a partition's durable log: what it holds, its bytes, and the order of many of them.
 
 Keys are (epoch, sequence). Each owner of the partition opens an epoch of its own, above all it found; a write of an
 earlier owner that arrives after that (a worker that was paused, not dead) lies at or above the sequence at which the
@@ -14,96 +9,31 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 import zstandard
 
-from graph import Cascade
 from graph.errors import UserError
-from streams.partition import Changes, Partition
-from streams.schedule import Pending
 
 STATE_VERSION: Final = 1
-
-_LIFE: Final = 1 << 24
-"""Chunks one life of a cascade may have: one a batch, so years of them."""
 
 KEY: Final = struct.Struct(">IQ")
 """Big-endian, so that the store's byte order is the log's order."""
 
-GARBAGE_FACTOR: Final = 2.0
-"""Stored bytes over needed bytes at which cleaning begins: at most every byte is written twice on average."""
-
-MINIMUM_CLEANING_BYTES: Final = 4 * 1024 * 1024
-"""A log below this is not worth cleaning: recovery reads it in milliseconds."""
-
-MAX_CLEANED_PER_WRITE: Final = 8
-"""Segments reclaimed for each one written: cleaning keeps up with any rate without a pause of its own."""
-
 COMPRESS_ABOVE_BYTES: Final = 512
 """Small segments do not gain from compression; hashes of ids, most of a segment, do not shrink at all."""
-
-DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
-"""A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
 
 
 class StateError(UserError):
     """The stored state cannot be read by this version."""
 
 
-class SegmentStore(Protocol):
-    """Where segments are kept; a write has returned once it is durable."""
-
-    def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """All segments, in any order."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """One segment."""
-
-    def newest_key(self) -> bytes | None:
-        """The greatest key there is."""
-
-    async def put(self, key: bytes, value: bytes) -> None:
-        """Write one segment."""
-
-    async def delete(self, key: bytes) -> None:
-        """Forget one segment."""
-
-
-class MemorySegmentStore:
-    """Segments in a dictionary: for reading a log that came from elsewhere, and for tests."""
-
-    def __init__(self, segments: Mapping[bytes, bytes] | None = None) -> None:
-        self.segments = dict(segments or {})
-
-    def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """All segments."""
-        return self.segments.items()
-
-    def get(self, key: bytes) -> bytes | None:
-        """One segment."""
-        return self.segments.get(key)
-
-    def newest_key(self) -> bytes | None:
-        """The greatest key there is."""
-        return max(self.segments, default=None)
-
-    async def put(self, key: bytes, value: bytes) -> None:
-        """Write one segment."""
-        self.segments[key] = value
-
-    async def delete(self, key: bytes) -> None:
-        """Forget one segment."""
-        self.segments.pop(key, None)
-
-
 class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one cascade gained in one batch; ``index`` orders the cascade's chunks.
 
-    A cascade counts its chunks from a base of its own (`_LIFE` times the sequence of the segment in which its life
+    A cascade counts its chunks from a base of its own (`LIFE` times the sequence of the segment in which its life
     began), so that an id which left and came back never mixes its two lives.
     """
 
@@ -122,20 +52,6 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     chunks: list[Chunk]
     pending: list[tuple[str, float, float, str]]  # cascade, as_of, event time, event id
     left: list[tuple[str, float]]  # cascade, event time at which it left
-
-
-@dataclass(slots=True)
-class _Footprint:
-    """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
-
-    first_index: int
-    next_index: int
-    needed_bytes: int = 0
-
-
-def _cost(chunk: Chunk) -> int:
-    """Bytes that a chunk is worth in the log: its data, its id, the framing."""
-    return len(chunk.data) + len(chunk.cascade) + 16
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -181,185 +97,3 @@ def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, b
         if sequence < first_of_later:
             kept.append((epoch, sequence, value))
     return reversed(kept)
-
-
-class SegmentLog:
-    """Writes and reads the segments of one partition."""
-
-    def __init__(self, store: SegmentStore) -> None:
-        self._store = store
-        self.epoch = 0
-        self._sequence = 0
-        self._segments: dict[bytes, int] = {}  # key -> stored bytes, oldest first
-        self._footprints: dict[str, _Footprint] = {}
-        self.stored_bytes = 0
-        self.needed_bytes = 0
-        self.next_offset = -1
-        self._newest: tuple[bytes, bytes] | None = None
-
-    @property
-    def segments(self) -> int:
-        """Segments in the log."""
-        return len(self._segments)
-
-    async def recover(self, partition: Partition) -> int:
-        """Rebuild ``partition`` from the log, then open a new epoch; returns the number of segments read.
-
-        Raises StateError when the state was written by a newer version or is damaged.
-        """
-        read = self.load(partition)
-        if self._newest is not None:
-            # A worker that died between writing locally and the changelog's acknowledgement leaves a segment
-            # that only this machine has. Sending the newest again is harmless and closes that gap.
-            await self._store.put(*self._newest)
-        self.epoch += 1
-        await self._write(partition, [], [], [])
-        return read
-
-    def load(self, partition: Partition) -> int:
-        """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
-        live: dict[str, list[Chunk]] = {}
-        pending: dict[tuple[str, float], Pending] = {}
-        left: dict[str, float] = {}
-        last: Segment | None = None
-        for epoch, sequence, value in in_order(self._store.items()):
-            last = unpack(value)
-            key = KEY.pack(epoch, sequence)
-            self._segments[key] = len(value)
-            self.epoch, self._sequence, self._newest = epoch, sequence + 1, (key, value)
-            for chunk in last.chunks:
-                live.setdefault(chunk.cascade, []).append(chunk)
-            for cascade, as_of, event_time, event in last.pending:
-                pending[cascade, as_of] = Pending(cascade, as_of, event_time, event)
-            for cascade, at in last.left:
-                left[cascade] = at
-                live.pop(cascade, None)
-        if last is not None:
-            self._restore(partition, live, pending, left, last)
-        return len(self._segments)
-
-    def _restore(
-        self,
-        partition: Partition,
-        live: dict[str, list[Chunk]],
-        pending: dict[tuple[str, float], Pending],
-        left: dict[str, float],
-        last: Segment,
-    ) -> None:
-        self.next_offset = last.next_offset
-        self.stored_bytes = sum(self._segments.values())
-        for cascade_id, chunks in live.items():
-            # Cleaning writes chunks again, later in the log: the index, not the place, gives their order.
-            ordered = {chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}
-            partition.store.insert(
-                Cascade.restore(
-                    (chunk.data for chunk in ordered.values()), max_events=partition.store.max_events_per_cascade
-                )
-            )
-            needed = sum(_cost(chunk) for chunk in ordered.values())
-            self._footprints[cascade_id] = _Footprint(min(ordered), max(ordered) + 1, needed)
-            self.needed_bytes += needed
-        for cascade_id in left:
-            partition.store.remember_departed(cascade_id)
-        partition.watermark.advance_to(last.watermark)
-        for waiting in pending.values():
-            if waiting.as_of >= last.unforecast_since:
-                partition.schedule.restore(waiting)
-
-    def is_current(self) -> bool:
-        """True while nobody else has written to the log since we last did."""
-        return bool(self._segments) and self._store.newest_key() == KEY.pack(self.epoch, self._sequence - 1)
-
-    async def append(self, partition: Partition, changes: Changes, next_offset: int) -> int:
-        """Make a batch durable; returns the bytes written."""
-        self.next_offset = next_offset
-        for cascade_id, _ in changes.left:
-            footprint = self._footprints.pop(cascade_id, None)
-            if footprint is not None:
-                self.needed_bytes -= footprint.needed_bytes
-        chunks: list[Chunk] = []
-        gone = {cascade_id for cascade_id, _ in changes.left}
-        for cascade_id in changes.touched:
-            cascade = partition.store.get(cascade_id)
-            data = cascade.delta() if cascade is not None and cascade_id not in gone else None
-            if data is not None:
-                chunks.append(self._chunk(cascade_id, data))
-        latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
-        written = await self._write(partition, chunks, list(latest.values()), changes.left)
-        return written + await self._clean(partition)
-
-    def _chunk(self, cascade_id: str, data: bytes) -> Chunk:
-        footprint = self._footprints.get(cascade_id)
-        if footprint is None:
-            base = self._sequence * _LIFE
-            footprint = self._footprints[cascade_id] = _Footprint(base, base)
-        chunk = Chunk(cascade_id, footprint.next_index, data)
-        footprint.next_index += 1
-        footprint.needed_bytes += _cost(chunk)
-        self.needed_bytes += _cost(chunk)
-        return chunk
-
-    def _is_needed(self, chunk: Chunk) -> bool:
-        footprint = self._footprints.get(chunk.cascade)
-        return footprint is not None and chunk.index >= footprint.first_index
-
-    async def _write(
-        self, partition: Partition, chunks: list[Chunk], pending: list[Pending], left: list[tuple[str, float]]
-    ) -> int:
-        since = partition.unforecast_since()
-        segment = Segment(
-            STATE_VERSION,
-            partition.watermark.value,
-            since,
-            self.next_offset,
-            chunks,
-            [(waiting.cascade, waiting.as_of, waiting.event_time, waiting.event) for waiting in pending],
-            left,
-        )
-        value = pack(segment)
-        key = KEY.pack(self.epoch, self._sequence)
-        self._sequence += 1
-        await self._store.put(key, value)
-        self._segments[key] = len(value)
-        self.stored_bytes += len(value)
-        return len(value)
-
-    async def checkpoint(self, partition: Partition) -> None:
-        """Note how far forecasts are out, so that a clean restart repeats none."""
-        await self._write(partition, [], [], [])
-
-    async def _clean(self, partition: Partition) -> int:
-        """Reclaim the oldest segments while the log holds more garbage than it may."""
-        chunks: list[Chunk] = []
-        pending: list[Pending] = []
-        left: list[tuple[str, float]] = []
-        doomed: list[bytes] = []
-        since = partition.unforecast_since()
-        reclaimed = 0
-        for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
-            stored = self.stored_bytes - reclaimed
-            if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * self.needed_bytes:
-                break
-            value = self._store.get(key)
-            if value is None:
-                raise StateError(
-                    "a state segment vanished from the local store; remove the data directory to rebuild it"
-                )
-            segment = unpack(value)
-            chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
-            pending.extend(Pending(*waiting) for waiting in segment.pending if waiting[1] >= since)
-            left.extend(
-                (cascade, at)
-                for cascade, at in segment.left
-                if at > partition.watermark.value - DEPARTED_MEMORY_SECONDS and cascade not in self._footprints
-            )
-            doomed.append(key)
-            reclaimed += len(value)
-        if not doomed:
-            return 0
-        # The survivors are durable before what they survived from is gone.
-        written = await self._write(partition, chunks, pending, left) if chunks or pending or left else 0
-        for key in doomed:
-            await self._store.delete(key)
-            self.stored_bytes -= self._segments.pop(key)
-        return written

@@ -11,7 +11,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from graph.errors import UserError
 from streams.kafka_clients import kafka_client_config
 from streams.partition import Partition
-from streams.segments import MemorySegmentStore, SegmentLog
+from streams.segment_log import SegmentLog
+from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 
 TIMEOUT_SECONDS = 30.0

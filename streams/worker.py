@@ -18,7 +18,8 @@ from streams.inference import ForecastService, ModelRun
 from streams.metrics import WorkerMetrics
 from streams.partition import Changes, Due, Fate, Partition, Record, Skipped
 from streams.records import encode_record
-from streams.segments import SegmentLog, SegmentStore
+from streams.segment_log import SegmentLog
+from streams.segment_store import SegmentStore
 from streams.settings import Settings
 
 log = structlog.get_logger("cascadecast.worker")

@@ -15,7 +15,7 @@ from streams.forecast_file import RunCounts, forecast_events
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
 from streams.partition import Record
-from streams.segments import MemorySegmentStore
+from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from streams.worker import Message, WorkerCore
 from tests.streams.conftest import Doubling, cascade_events, random_stream

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import Event
-from streams import segments
+from streams import segment_log
 from streams.partition import Partition
-from streams.segments import KEY, MemorySegmentStore, Segment, SegmentLog, StateError, in_order, pack, unpack
+from streams.segment_log import SegmentLog
+from streams.segment_store import MemorySegmentStore
+from streams.segments import KEY, STATE_VERSION, Segment, StateError, in_order, pack, unpack
 from streams.settings import Settings
 from tests.streams.conftest import random_stream
 from tests.streams.test_partition import drain, settings
@@ -111,7 +113,7 @@ def test_in_order_keeps_each_owners_part() -> None:
 
 
 def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "MINIMUM_CLEANING_BYTES", 20_000)
+    monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 20_000)
     config = settings(horizon_seconds=600.0, retention_grace_seconds=60.0, forecast_delay_seconds=30.0)
     events = sorted(
         (
@@ -162,9 +164,9 @@ def test_a_checkpoint_keeps_forecasts_from_being_repeated() -> None:
 
 
 def test_damaged_and_newer_state_is_refused_with_what_to_do() -> None:
-    good = pack(Segment(segments.STATE_VERSION, 0.0, 0.0, 0, [], [], []))
+    good = pack(Segment(STATE_VERSION, 0.0, 0.0, 0, [], [], []))
     assert unpack(good).next_offset == 0
-    newer = pack(Segment(segments.STATE_VERSION + 1, 0.0, 0.0, 0, [], [], []))
+    newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, [], [], []))
     with pytest.raises(StateError, match=r"format 2, this version reads 1: run the version that wrote it"):
         unpack(newer)
     for damaged in (b"", good[:-1], b"\x01nonsense", b"\x00" + b"\xff" * 9):
