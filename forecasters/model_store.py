@@ -79,7 +79,9 @@ def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any
 
 def write_tensors(directory: Path, tensors: dict[str, NDArray[Any]]) -> None:
     """Write model.safetensors."""
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, directory / TENSORS_FILE)
+    path = directory / TENSORS_FILE
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path)
+    path.chmod(0o644)  # safetensors leaves it to its owner alone; a worker may run under another account
 
 
 def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:

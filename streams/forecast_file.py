@@ -56,7 +56,7 @@ def forecast_events(
 def _forecast_due(
     partition: Partition, settings: Settings, service: ForecastService, counts: RunCounts
 ) -> Iterator[ForecastRecord]:
-    while partition.schedule.next_as_of() <= partition.watermark.value:
+    while partition.has_due():
         dues = partition.take_due(settings.inference_batch)
         counts.due, counts.skipped = partition.due_total, partition.skipped
         if not dues:

@@ -117,5 +117,9 @@ class ForecastService:
 
 def load_service(settings: Settings) -> ForecastService:
     """Load the models of the settings from the model store or the shipped weights; raises ModelStoreError."""
+    import torch
+
+    # A batch is small: more threads than one cost more in waiting for each other than they compute.
+    torch.set_num_threads(settings.inference_threads)
     models = [load_forecaster(spec, settings.models_dir) for spec in settings.models]
     return ForecastService(models, settings.horizon_seconds)

@@ -141,13 +141,17 @@ class Partition:
 
     def _leave(self, changes: Changes) -> None:
         """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
-        until = min(self.watermark.value, self.unforecast_since())
+        until = self.unforecast_since()
         changes.left.extend((cascade.id, until) for cascade in self.store.mature(until))
 
     def unforecast_since(self) -> float:
         """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good)."""
         in_flight = min(self._in_flight, default=math.inf)
-        return min(self.schedule.next_as_of(), in_flight, math.nextafter(self.watermark.value, math.inf))
+        return min(self.schedule.next_as_of(), in_flight, self.watermark.value)
+
+    def has_due(self) -> bool:
+        """Whether a forecast is due and waits."""
+        return self.schedule.is_due(self.watermark.value)
 
     def backlog(self) -> int:
         """Forecasts that are due and wait."""

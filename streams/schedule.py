@@ -2,7 +2,8 @@
 
 Event time is cut into slots of the forecast delay, shifted by a phase of the cascade's own so that cascades do not
 fall due all at once. An event makes its cascade due at the end of its slot; further events of the slot change
-nothing but the last event named. So the same events give the same forecasts whatever the batches, the partitions
+nothing but the last event named. It is made once the watermark has passed that time: at the watermark itself more
+events of the same instant may still come. So the same events give the same forecasts whatever the batches, the partitions
 and the wall clock were.
 """
 
@@ -27,7 +28,7 @@ def slot_end(cascade: str, time: float, delay_seconds: float) -> float:
 
 @dataclass(slots=True)
 class Pending:
-    """A forecast to be made once the watermark reaches ``as_of``."""
+    """A forecast to be made once the watermark has passed ``as_of``."""
 
     cascade: str
     as_of: float
@@ -65,7 +66,7 @@ class Schedule:
     def due(self, watermark: float, limit: int | None = None) -> list[Pending]:
         """Take what is due at ``watermark``, oldest first, at most ``limit``."""
         taken: list[Pending] = []
-        while self._heap and self._heap[0][0] <= watermark and (limit is None or len(taken) < limit):
+        while self._heap and self._heap[0][0] < watermark and (limit is None or len(taken) < limit):
             taken.append(self._pending.pop(heapq.heappop(self._heap)))
         return taken
 
@@ -91,7 +92,11 @@ class Schedule:
 
     def due_count(self, watermark: float) -> int:
         """How many are due and wait."""
-        return sum(1 for as_of, _ in self._heap if as_of <= watermark)
+        return sum(1 for as_of, _ in self._heap if as_of < watermark)
+
+    def is_due(self, watermark: float) -> bool:
+        """Whether any forecast is due."""
+        return self.next_as_of() < watermark
 
     def next_as_of(self) -> float:
         """When the next forecast falls due; infinity when none is pending."""

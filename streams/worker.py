@@ -210,9 +210,7 @@ class WorkerCore:
         return bool(self._ingesting or self._computing or self._rounds or self._anything_due())
 
     def _anything_due(self) -> bool:
-        return any(
-            one.partition.schedule.next_as_of() <= one.partition.watermark.value for one in self.assigned.values()
-        )
+        return any(one.partition.has_due() for one in self.assigned.values())
 
     def _collect(self) -> list[Due]:
         """A round: up to one inference batch from each partition, so that none starves."""
@@ -262,7 +260,7 @@ class WorkerCore:
         one = self.assigned.get(due.partition.number)
         if one is None or one.partition is not due.partition:
             return
-        while one.arrivals and one.arrivals[0][0] < due.as_of:
+        while one.arrivals and one.arrivals[0][0] <= due.as_of:
             one.arrivals.popleft()
         if one.arrivals and not math.isnan(one.arrivals[0][1]):
             self.metrics.latency.observe(max(0.0, now - one.arrivals[0][1]))

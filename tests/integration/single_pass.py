@@ -36,7 +36,8 @@ def totals(events: Iterator[dict[str, Any]]) -> Totals:
     return {name: _total(name, nodes, undone.get(name, set())) for name, nodes in cascades.items()}
 
 
-def _total(root: str, nodes: dict[str, dict[str, Any]], undone: set[str]) -> tuple[int, int, int]:
+def _total(name: str, nodes: dict[str, dict[str, Any]], undone: set[str]) -> tuple[int, int, int]:
+    root = next((node for node, event in nodes.items() if event["kind"] == "post"), name)
     depths: dict[str, int] = {root: 0}
 
     def depth(node: str) -> int:

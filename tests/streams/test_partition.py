@@ -41,7 +41,7 @@ def run(
 
 def drain(partition: Partition, bite: int = 1000) -> list[Made]:
     made: list[Made] = []
-    while partition.schedule.next_as_of() <= partition.watermark.value:
+    while partition.has_due():
         for due in partition.take_due(bite):
             seen = float(due.view.ages.sum() + due.view.depths.sum())
             made.append((due.cascade, due.as_of, due.event, due.view.size, seen))
@@ -62,6 +62,21 @@ def test_forecasts_do_not_depend_on_batch_boundaries(seed: int, cuts: list[int],
     each, _ = run(events, range(1, len(events)), config)
     assert sorted(cut) == sorted(whole) == sorted(each)
     assert len({(cascade, as_of) for cascade, as_of, *_ in whole}) == len(whole)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=6))
+def test_nor_when_many_events_share_the_instant_at_which_a_forecast_falls_due(
+    seconds: list[int], cuts: list[int]
+) -> None:
+    """Slots of a millisecond: every event's own time is a forecast's."""
+    root, *reposts = cascade_events("c", 1000.0, [float(second) for second in sorted(seconds)])
+    events = [root, *reposts]
+    config = settings(forecast_delay_seconds=0.001)
+    whole, _ = run(events, [], config)
+    cut, _ = run(events, [min(at, len(events)) for at in cuts], config)
+    each, _ = run(events, range(1, len(events)), config)
+    assert sorted(cut) == sorted(whole) == sorted(each)
+    assert [size for *_, size, _ in whole] == sorted({sum(s <= second for s in seconds) for second in seconds})
 
 
 def test_each_updated_cascade_is_forecast_within_the_delay() -> None:
@@ -149,7 +164,7 @@ def test_a_cascade_leaves_after_its_retention_but_not_before_its_forecasts_are_o
 
 def test_unforecast_since_is_the_oldest_forecast_not_yet_out() -> None:
     partition = Partition(0, settings(minimum_observed=0))
-    assert partition.unforecast_since() == math.nextafter(-math.inf, math.inf)
+    assert partition.unforecast_since() == -math.inf
     partition.apply_events(cascade_events("c", 1000.0, [10.0, 100.0, 200.0]))
     first = partition.schedule.next_as_of()
     assert partition.unforecast_since() == first
