@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import Split, cases
+from forecasters.fitting import fit_forecaster, scores_on
 from forecasters.registry import forecaster_class
-from forecasters.training import fit_forecaster, scores_on
 
 FIXED_AGES_SECONDS: Final = (1800.0, 3600.0)
 """The observation times of the field's tables."""

@@ -12,11 +12,12 @@ import numpy as np
 
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases, split_kind
+from forecasters.fitting import fit_forecaster, scores_on
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.metrics import POINT_METRICS
 from forecasters.model_store import find_model, load_forecaster
 from forecasters.registry import forecaster_class, forecaster_names, missing_extra
-from forecasters.training import fit_forecaster, new_forecaster, scores_on
+from forecasters.training import new_forecaster
 from graph import Cascade
 from graph.errors import UserError
 

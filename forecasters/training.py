@@ -6,20 +6,18 @@ from __future__ import annotations
 import inspect
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from forecasters.base import Case, Forecaster
-from forecasters.dataset import DatasetError, Split, SplitKind, cases, increments, rolling_cases, split_cases
-from forecasters.metrics import score
+from forecasters.base import Forecaster
+from forecasters.comparison import compare_at_fixed_ages, comparison_table
+from forecasters.dataset import DatasetError, Split, SplitKind, cases, rolling_cases, split_cases
+from forecasters.fitting import EpochProgress, fit_forecaster, scores_on
 from forecasters.model_store import ModelStore, StoredModel, checked_name
 from forecasters.registry import forecaster_class
 from graph import Cascade
 from graph.errors import UserError
-
-EpochProgress = Callable[[Any], None]
 
 MIN_CASCADES: Final = 20
 """Fewer leave a validation part of two or three: nothing can be chosen or calibrated by that."""
@@ -60,33 +58,6 @@ def new_forecaster(name: str, *, rolling: bool) -> Forecaster:
 
         return ConCatForecaster(ConCatConfig.rolling())
     return forecaster_class(name)()
-
-
-def fit_forecaster(
-    forecaster: Forecaster,
-    split: Split,
-    *,
-    seed: int,
-    epochs: int | None = None,
-    progress: EpochProgress | None = None,
-    checkpoint: Path | None = None,
-) -> Forecaster:
-    """Fit on the train part, choose and calibrate on the validation part.
-
-    ``epochs``, ``progress`` and ``checkpoint`` reach the forecasters that train in epochs; the others have no
-    use for them.
-    """
-    offered = {"epochs": epochs, "progress": progress, "checkpoint": checkpoint}
-    taken = inspect.signature(forecaster.fit).parameters
-    options: dict[str, Any] = {name: value for name, value in offered.items() if name in taken}
-    return forecaster.fit(split.train, split.validation, seed=seed, **options)
-
-
-def scores_on(forecaster: Forecaster, test: Sequence[Case]) -> dict[str, float]:
-    """All metrics of one forecaster on cases."""
-    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in test]
-    forecasts = forecaster.forecast(examples)
-    return score(forecasts.increment, increments(test), forecasts.low, forecasts.high)
 
 
 def training_split(cascades: Sequence[Cascade], plan: TrainingPlan) -> Split:
@@ -143,8 +114,6 @@ def train_version(
     }
     beside = ""
     if plan.rolling:
-        from forecasters.comparison import compare_at_fixed_ages, comparison_table
-
         beside = comparison_table(compare_at_fixed_ages(forecaster, split, plan.horizon_seconds, seed=plan.seed))
     protocol = {
         "observe_seconds": list(plan.observe_seconds) or "rolling",

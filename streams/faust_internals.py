@@ -5,7 +5,7 @@ A bounded shutdown: Faust waits for its clients, which wait for a broker that ma
 A table write addressed to a partition: the public ``table[key] = value`` takes the partition from a task-local
 "current event", which batched consumption does not have, and returns before the changelog has acknowledged. Here the
 same two steps are taken with the partition named: the local store, then the changelog record, awaited.
-Pinned by ``tests/integration/test_durable_state.py``.
+Pinned by ``tests/integration/test_worker.py``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Event time is cut into slots of the forecast delay, shifted by a phase of the cascade's own so that cascades do not
 fall due all at once. An event makes its cascade due at the end of its slot; further events of the slot change
 nothing but the last event named. It is made once the watermark has passed that time: at the watermark itself more
-events of the same instant may still come. So the same events give the same forecasts whatever the batches, the partitions
-and the wall clock were.
+events of the same instant may still come. So the same events give the same forecasts whatever the batches, the
+partitions and the wall clock were.
 """
 
 from __future__ import annotations

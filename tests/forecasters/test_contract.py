@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from forecasters.base import TRAJECTORY_POINTS, Example, Forecaster, Forecasts
 from forecasters.dataset import rolling_cases, split_cases
 from forecasters.errors import ModelStoreError
+from forecasters.fitting import fit_forecaster
 from forecasters.registry import forecaster_class, forecaster_names
-from forecasters.training import fit_forecaster, new_forecaster
+from forecasters.training import new_forecaster
 from graph import Cascade, Event, Kind
 from tests.forecasters.cascades import START, cascade_of, random_cascades
 

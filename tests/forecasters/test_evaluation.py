@@ -10,10 +10,11 @@ import pytest
 
 from forecasters.dataset import DatasetError, Split, cases, increments, rolling_cases, split_cases
 from forecasters.evaluation import METRICS, EvaluationPlan, chosen_models, evaluate
+from forecasters.fitting import fit_forecaster
 from forecasters.metrics import msle
 from forecasters.model_store import ModelStore, load_forecaster
 from forecasters.registry import forecaster_names
-from forecasters.training import TrainingPlan, fit_forecaster, new_forecaster, train_version, training_split
+from forecasters.training import TrainingPlan, new_forecaster, train_version, training_split
 from graph.errors import UserError
 from tests.forecasters.cascades import cascade_of, random_cascades
 

@@ -1,0 +1,41 @@
+"""Fit a forecaster on a split, and score one on cases: what training, evaluation and comparison have in common."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from forecasters.base import Case, Forecaster
+from forecasters.dataset import Split, increments
+from forecasters.metrics import score
+
+EpochProgress = Callable[[Any], None]
+
+
+def fit_forecaster(
+    forecaster: Forecaster,
+    split: Split,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    progress: EpochProgress | None = None,
+    checkpoint: Path | None = None,
+) -> Forecaster:
+    """Fit on the train part, choose and calibrate on the validation part.
+
+    ``epochs``, ``progress`` and ``checkpoint`` reach the forecasters that train in epochs; the others have no
+    use for them.
+    """
+    offered = {"epochs": epochs, "progress": progress, "checkpoint": checkpoint}
+    taken = inspect.signature(forecaster.fit).parameters
+    options: dict[str, Any] = {name: value for name, value in offered.items() if name in taken}
+    return forecaster.fit(split.train, split.validation, seed=seed, **options)
+
+
+def scores_on(forecaster: Forecaster, test: Sequence[Case]) -> dict[str, float]:
+    """All metrics of one forecaster on cases."""
+    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in test]
+    forecasts = forecaster.forecast(examples)
+    return score(forecasts.increment, increments(test), forecasts.low, forecasts.high)
