@@ -9,7 +9,7 @@ from forecasters import hawkes
 from forecasters.branching import OmoriKernel
 from forecasters.hawkes import EVIDENCE_EVENTS, HawkesForecaster, kernel_tables
 from forecasters.history import HISTORY_EDGES, binned, reach
-from tests.forecasters.cascades import START, cascade_of, random_cascades
+from tests.forecasters.cascades import START, cascade_of
 
 DAY = 86_400.0
 
@@ -124,20 +124,3 @@ def test_bins_keep_every_event_and_its_weight() -> None:
     np.testing.assert_array_equal(counts, oracle)
     assert summed.sum() == pytest.approx(weights.sum())
     assert counts @ means == pytest.approx(ages.sum())
-
-
-def test_two_thousand_cascades_a_second_on_one_core() -> None:
-    from time import perf_counter
-
-    forecaster = HawkesForecaster()
-    cascades = random_cascades(100)
-    examples = [forecaster.prepare(c, c.root_time + 3600.0, DAY) for c in cascades] * 4
-    forecaster.forecast(examples)  # builds the tables
-    best = min(_seconds(lambda: forecaster.forecast(examples), perf_counter) for _ in range(5))
-    assert len(examples) / best > 2000
-
-
-def _seconds(action, clock) -> float:  # type: ignore[no-untyped-def]
-    began = clock()
-    action()
-    return float(clock() - began)
