@@ -55,6 +55,31 @@ class FaustPublisher:
         await asyncio.gather(*futures)
 
 
+class FaustSource:
+    """The events topic as the app's consumer reads it."""
+
+    def __init__(self, app: faust.App, topic: str) -> None:
+        self._app = app
+        self._topic = topic
+
+    def _tp(self, partition: int) -> faust.types.TP:
+        return faust.types.TP(self._topic, partition)
+
+    async def earliest(self, partition: int) -> int:
+        """The first offset there is."""
+        found = await self._app.consumer.earliest_offsets(self._tp(partition))
+        return int(found[self._tp(partition)])
+
+    async def rewind(self, partition: int, offset: int) -> None:
+        """Deliver again from ``offset`` on."""
+        await self._app.consumer.seek(self._tp(partition), offset)
+
+    def end(self, partition: int) -> int | None:
+        """One past the last offset the consumer has heard of."""
+        found: int | None = self._app.consumer.highwater(self._tp(partition))
+        return found
+
+
 def build_app(
     settings: Settings, service: ForecastService, partitions: int, replication: int, log_handler: logging.Handler
 ) -> faust.App:
@@ -119,6 +144,7 @@ def build_app(
         settings,
         service,
         FaustPublisher(app, settings.topic_prefix),
+        FaustSource(app, source.get_topic_name()),
         lambda number: TableSegmentStore(table, number),
         metrics,
     )

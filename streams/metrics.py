@@ -37,6 +37,9 @@ class WorkerMetrics:
         self.dead_letters = Counter(
             "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
         )
+        self.rewinds = Counter(
+            "cascadecast_rewinds", "Times that records passed over were asked for again.", registry=self.registry
+        )
         self.due = Counter("cascadecast_forecasts_due", "Forecasts that fell due.", registry=self.registry)
         self.skipped = Counter(
             "cascadecast_forecasts_skipped",

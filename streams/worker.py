@@ -13,10 +13,11 @@ from typing import Protocol
 
 import structlog
 
+from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
 from streams.inference import ForecastService, ModelRun
 from streams.metrics import WorkerMetrics
-from streams.partition import Changes, Due, Fate, Partition, Record, Skipped
+from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.records import encode_record
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
@@ -28,6 +29,9 @@ ROUNDS_IN_FLIGHT = 2
 """One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
 
 IDLE_CHECK_SECONDS = 1.0
+
+SILENCE_SECONDS = 5.0
+"""Longer than any fetch takes: if records lie in Kafka and none has come for so long, they were passed over."""
 
 
 Message = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
@@ -41,12 +45,26 @@ class Publisher(Protocol):
         """Send (key, value, headers) messages."""
 
 
+class Source(Protocol):
+    """Where the events come from."""
+
+    async def earliest(self, partition: int) -> int:
+        """The first offset there is."""
+
+    async def rewind(self, partition: int, offset: int) -> None:
+        """Deliver again from ``offset`` on."""
+
+    def end(self, partition: int) -> int | None:
+        """One past the last offset there is, as far as it is known."""
+
+
 @dataclass(slots=True)
 class Assigned:
     """A partition this worker owns."""
 
     partition: Partition
     log: SegmentLog
+    flow: Continuity
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # (watermark reached, broker time of the batch)
     last_arrival_wall: float = field(default_factory=time.time)
     live: bool = False
@@ -63,12 +81,14 @@ class WorkerCore:
         settings: Settings,
         service: ForecastService,
         publisher: Publisher,
+        source: Source,
         open_store: Callable[[int], SegmentStore],
         metrics: WorkerMetrics,
     ) -> None:
         self._settings = settings
         self._service = service
         self._publisher = publisher
+        self._source = source
         self._open_store = open_store
         self.metrics = metrics
         self.assigned: dict[int, Assigned] = {}
@@ -95,6 +115,8 @@ class WorkerCore:
             known = self.assigned.get(number)
             if known is None or not known.log.is_current():
                 await self._recover(number)
+            else:
+                known.flow.after_rebalance()
         self._wake.set()
 
     async def _recover(self, number: int) -> None:
@@ -102,7 +124,9 @@ class WorkerCore:
         partition = Partition(number, self._settings)
         segments = SegmentLog(self._open_store(number))
         read = await segments.recover(partition)
-        self.assigned[number] = one = Assigned(partition, segments)
+        # Without any state the events are read from their beginning, whatever was once committed.
+        position = segments.next_offset if segments.next_offset >= 0 else await self._source.earliest(number)
+        self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
         one.live = self._is_live(partition)
         seconds = time.perf_counter() - started
         self.metrics.recovery.labels(str(number)).set(seconds)
@@ -135,24 +159,30 @@ class WorkerCore:
         finally:
             self._ingesting -= 1
 
-    async def _ingest_partition(self, one: Assigned, records: Sequence[Record], source_topic: str) -> None:
+    async def _ingest_partition(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:
             partition = one.partition
+            one.last_arrival_wall = time.time()
+            records, rewind = one.flow.admit(arriving, time.monotonic())
+            if rewind is not None:
+                await self._rewind(one, rewind)
+            if not records:
+                return
             changes = partition.apply_records(records, check_keys=True)
-            await self._persist(one, changes, records[-1].offset + 1)
+            written = await one.log.append(partition, changes, one.flow.position)
+            self.metrics.changelog_bytes.inc(written)
             await self._divert(changes, partition.number, source_topic)
         self._count(changes, len(records))
-        one.last_arrival_wall = time.time()
         one.live = self._is_live(partition)
         if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
             one.arrivals.append((partition.watermark.value, records[-1].timestamp))
         self._show(one)
         self._wake.set()
 
-    async def _persist(self, one: Assigned, changes: Changes, next_offset: int) -> None:
-        if changes.touched or changes.left or changes.fates[Fate.CONTROL]:
-            written = await one.log.append(one.partition, changes, next_offset)
-            self.metrics.changelog_bytes.inc(written)
+    async def _rewind(self, one: Assigned, offset: int) -> None:
+        log.warning("records were passed over; reading again", partition=one.partition.number, offset=offset)
+        self.metrics.rewinds.inc()
+        await self._source.rewind(one.partition.number, offset)
 
     async def _divert(self, changes: Changes, number: int, source_topic: str) -> None:
         if changes.dead:
@@ -271,9 +301,20 @@ class WorkerCore:
         """Advance the watermark of idle live partitions from the wall clock; refresh the gauges."""
         now = time.time()
         for one in list(self.assigned.values()):
-            if one.live and now - one.last_arrival_wall > self._settings.idle_after_seconds:
+            silence = now - one.last_arrival_wall
+            if one.live and silence > self._settings.idle_after_seconds:
                 await self._advance(one, now - self._settings.allowed_lateness_seconds)
+            await self._read_on(one, silence)
             self._show(one)
+
+    async def _read_on(self, one: Assigned, silence: float) -> None:
+        """Ask again for records that were asked for, or that lie in Kafka while none comes."""
+        again = one.flow.rewind_due(time.monotonic())
+        if again is None and silence > SILENCE_SECONDS and not self._ingesting:
+            end = self._source.end(one.partition.number)
+            again = one.flow.rewind_at_rest(end) if end is not None else None
+        if again is not None:
+            await self._rewind(one, again)
 
     def _is_live(self, partition: Partition) -> bool:
         newest = partition.watermark.value + self._settings.allowed_lateness_seconds
@@ -283,7 +324,8 @@ class WorkerCore:
         async with one.lock:
             one.partition.watermark.advance_to(watermark)
             changes = one.partition.apply_events(())
-            await self._persist(one, changes, one.log.next_offset)
+            if changes.left:
+                self.metrics.changelog_bytes.inc(await one.log.append(one.partition, changes, one.flow.position))
         self._wake.set()
 
     def _show(self, one: Assigned) -> None:

@@ -48,9 +48,7 @@ def test_forecasts_of_a_file_are_those_of_the_engine(
     assert summary["results"][0]["due"] == len(expected) + sum(summary["results"][0]["skipped"].values())
 
 
-def test_two_runs_are_equal_to_the_byte(
-    events_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_runs_are_equal_to_the_byte(events_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         run(monkeypatch, "forecast", str(events_file), "--models", "seismic,hawkes", "-o", str(tmp_path / name))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -39,33 +40,58 @@ class Outbox:
         return [json.loads(value) for _, value, _ in self.sent.get("forecasts", [])]
 
 
+class Tape:
+    """A source that remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.rewinds: list[tuple[int, int]] = []
+        self.ends: dict[int, int] = {}
+
+    async def earliest(self, partition: int) -> int:
+        return self.first
+
+    async def rewind(self, partition: int, offset: int) -> None:
+        self.rewinds.append((partition, offset))
+
+    def end(self, partition: int) -> int | None:
+        return self.ends.get(partition)
+
+
 class Rig:
     """A worker core over stores in memory."""
 
     def __init__(self, settings: Settings) -> None:
         self.outbox = Outbox()
+        self.tape = Tape()
+        self.offsets: Counter[int] = Counter()
         self.stores: dict[int, MemorySegmentStore] = {}
         self.metrics = WorkerMetrics()
         self.core = WorkerCore(
             settings,
             ForecastService([Doubling()], settings.horizon_seconds),
             self.outbox,
+            self.tape,
             lambda number: self.stores.setdefault(number, MemorySegmentStore()),
             self.metrics,
         )
+
+    def next_offset(self, partition: int) -> int:
+        self.offsets[partition] += 1
+        return self.offsets[partition] - 1
 
     async def play(self, events: Sequence[Event], partitions: int, batch: int = 50) -> None:
         forecasting = asyncio.create_task(self.core.run_forecasts())
         for start in range(0, len(events), batch):
             batches: dict[int, list[Record]] = {}
-            for offset, event in enumerate(events[start : start + batch], start):
+            for event in events[start : start + batch]:
                 number = sum(event.cascade.encode()) % partitions
-                record = Record(msgspec.json.encode(event), event.cascade.encode(), None, offset, 0.0)
-                batches.setdefault(number, []).append(record)
+                value, key = msgspec.json.encode(event), event.cascade.encode()
+                batches.setdefault(number, []).append(Record(value, key, None, self.next_offset(number), 0.0))
             await self.core.ingest(batches, "social.events")
         end = max(event.time for event in events) + 3600
-        marker = Record(b"", None, end, len(events), 0.0)
-        await self.core.ingest({number: [marker] for number in range(partitions)}, "social.events")
+        markers = {n: [Record(b"", None, end, self.next_offset(n), 0.0)] for n in range(partitions)}
+        await self.core.ingest(markers, "social.events")
         await self.core.drain()
         await forecasting
 
@@ -108,7 +134,7 @@ async def test_the_counts_add_up(engine_settings: Settings) -> None:
     rig = Rig(engine_settings)
     await rig.core.own({0, 1})
     await rig.play(events, 2)
-    await rig.core.ingest({0: [Record(b"garbage", b"k", None, 7, 1.5)]}, "social.events")
+    await rig.core.ingest({0: [Record(b"garbage", b"k", None, rig.next_offset(0), 1.5)]}, "social.events")
     assert rig.total("cascadecast_events_received_total") == len(events) + 2 + 1
     assert rig.total("cascadecast_events_total") == len(events) + 2 + 1
     assert rig.value("cascadecast_events_total", fate="duplicate") == 10
@@ -119,6 +145,7 @@ async def test_the_counts_add_up(engine_settings: Settings) -> None:
 
 async def test_a_dead_letter_is_the_original_with_its_reason_and_place(engine_settings: Settings) -> None:
     rig = Rig(engine_settings)
+    rig.tape.first = 41
     await rig.core.own({3})
     broken = b'{"id": "a", "casc\xff'
     await rig.core.ingest({3: [Record(broken, b"k", None, 41, 1.5)]}, "social.events")
@@ -153,6 +180,7 @@ async def test_a_new_owner_goes_on_where_the_old_one_stopped(engine_settings: Se
     await first.play(events[:100], 1)
     second = Rig(engine_settings)
     second.stores = first.stores
+    second.offsets[0] = 60  # what was committed lies behind the state
     await second.core.own({0})
     await second.play(events[60:], 1)
     ids = {record["id"]: record for record in undisturbed.outbox.forecasts()}
@@ -204,6 +232,46 @@ async def test_a_cascade_that_a_model_cannot_digest_costs_only_its_own_forecast(
     failed = rig.value("cascadecast_forecasts_failed_total", model="doubling")
     assert failed >= 1
     assert rig.total("cascadecast_forecasts_made_total") == failed + len(rig.outbox.forecasts())
+
+
+async def test_records_that_were_passed_over_are_asked_for_and_nothing_is_lost(engine_settings: Settings) -> None:
+    """The framework skips a part around a rebalance and commits beyond it; the state's own position tells."""
+    events = random_stream(17)
+    records = [
+        Record(msgspec.json.encode(event), event.cascade.encode(), None, n, 0.0) for n, event in enumerate(events)
+    ]
+    rig, undisturbed = Rig(engine_settings), Rig(engine_settings)
+    for one in (rig, undisturbed):
+        await one.core.own({0})
+    await undisturbed.core.ingest({0: records}, "t")
+    await rig.core.ingest({0: records[:50]}, "t")
+    await rig.core.ingest({0: records[90:120]}, "t")
+    assert rig.tape.rewinds == [(0, 50)]
+    assert rig.total("cascadecast_events_received_total") == 50
+    restarted = Rig(engine_settings)  # dies here; the committed offset is 120
+    restarted.stores = rig.stores
+    await restarted.core.own({0})
+    await restarted.core.ingest({0: records[120:130]}, "t")
+    assert restarted.tape.rewinds == [(0, 50)]
+    await restarted.core.ingest({0: records[50:]}, "t")
+    state = {cascade.id: (cascade.size, cascade.users) for cascade in restarted.core.assigned[0].partition.store}
+    assert state == {
+        cascade.id: (cascade.size, cascade.users) for cascade in undisturbed.core.assigned[0].partition.store
+    }
+    assert restarted.value("cascadecast_rewinds_total") == 1
+
+
+async def test_records_that_lie_in_kafka_while_none_comes_are_asked_for(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    rig.tape.ends[0] = 10
+    await rig.core.tick()
+    assert rig.tape.rewinds == [], "they may be under way"
+    rig.core.assigned[0].last_arrival_wall -= 60
+    await rig.core.tick()
+    assert rig.tape.rewinds == [(0, 0)]
 
 
 async def test_without_shedding_the_input_waits_for_the_forecasts(engine_settings: Settings) -> None:
