@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,6 +139,10 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(name, Settings.model_fields, 1)
+            hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
+            raise SettingsError(f"{path or 'options'}: there is no setting {name}: {hint}") from None
         raise SettingsError(
             f"setting {name}: {first['msg']} (got {first.get('input')!r}); set it by option, "
             f"CASCADECAST_{name.upper()} or the configuration file"

@@ -68,7 +68,8 @@ def stop(data_dir: DataDir = None, json: Json = False) -> None:
     stopped = stop_detached(directory)
     if stopped is not None:
         _tell(f"stopped the broker (pid {stopped.pid}); its data stays in {directory}")
-    _show("broker stop", time.monotonic() - began, directory, None, json)
+    if json or stopped is None:
+        _show("broker stop", time.monotonic() - began, directory, None, json)
 
 
 def _run_in_foreground(directory: Path, port: int | None, memory: str) -> None:

@@ -86,7 +86,7 @@ def promote(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Let an alias name a version from now on; workers that watch the store change over."""
+    """Let an alias name a version from now on; a worker loads it when it starts."""
     from forecasters.model_store import ModelStore, user_store_directory
 
     began = time.perf_counter()

@@ -50,7 +50,7 @@ def test_a_value_that_cannot_be_meant_is_named(option: str, value: object, says:
 def test_a_misspelt_key_of_the_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "worker.toml"
     file.write_text("horizont_seconds = 3600\n")
-    with pytest.raises(SettingsError, match="horizont_seconds"):
+    with pytest.raises(SettingsError, match="horizont_seconds: did you mean horizon_seconds"):
         load_settings(file)
 
 
