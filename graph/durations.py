@@ -26,9 +26,7 @@ def parse_duration(text: str) -> float:
     """
     match = _FORM.fullmatch(text.lower())
     if match is None or match[2] not in _UNITS:
-        raise DurationError(
-            f"{text!r} is no duration; write a number and s, m, h, d or w, such as 30m or 24h"
-        )
+        raise DurationError(f"{text!r} is no duration; write a number and s, m, h, d or w, such as 30m or 24h")
     seconds = float(match[1]) * _UNITS[match[2]]
     if not math.isfinite(seconds) or seconds <= 0:
         raise DurationError(f"{text!r} is no duration above zero")
