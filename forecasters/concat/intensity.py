@@ -19,9 +19,10 @@ QUADRATURE_TOLERANCE: Final = 1e-6
 """Relative to `MAX_INTENSITY` times the piece's width."""
 TRAINING_TOLERANCE: Final = 1e-3
 """The same while training, where Lambda enters a loss that is itself a mean over a random batch."""
-RULES: Final = (2, 4, 8, 16)
-"""Points of the Gauss-Legendre rules; a piece that needs more than 16 is cut into panels of 16. One point would do for
-the value where the state hardly moves, but not for the gradient with respect to what moves it."""
+RULES: Final = (1, 2, 4, 8, 16)
+"""Points of the Gauss-Legendre rules; a piece that needs more than 16 is cut into panels of 16."""
+FEWEST_WITH_GRADIENT: Final = 2
+"""One point does for the value where the state hardly moves, but not for the gradient with respect to what moves it."""
 WIDEST_PANEL: Final = 12.0
 """Change of a pre-activation that 16 points still integrate to the tolerance."""
 
@@ -84,6 +85,7 @@ def _points_needed(change: Tensor, tolerance: float) -> Tensor:
 def integrate(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TOLERANCE) -> Tensor:
     """Lambda(t_o) = int_0^{t_o} lambda(h(t)) dt for each sample, (B,); pieces of width 0 cost nothing."""
     S, B, p, d = path.coefficients.shape
+    grad = torch.is_grad_enabled()
     total = path.final.new_zeros(B)
     flat = (path.widths.reshape(-1) > 0).nonzero().squeeze(1)
     if len(flat) == 0:
@@ -93,10 +95,11 @@ def integrate(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TO
     with torch.no_grad():
         lengths = torch.linalg.vector_norm(coefficients, dim=2)  # (S * B, p)
         change = intensity.steepness() * (lengths * scales).sum(1)[flat]
-        coarse = (_points_needed(change, tolerance) > RULES[0]).nonzero().squeeze(1)
+        coarse = (_points_needed(change, tolerance) > FEWEST_WITH_GRADIENT).nonzero().squeeze(1)
         if len(coarse):
             change[coarse] = intensity.change_along(coefficients[flat[coarse]], scales[flat[coarse]])
-        needed = _points_needed(change, tolerance)
+        fewest = FEWEST_WITH_GRADIENT if grad else RULES[0]
+        needed = _points_needed(change, tolerance).clamp(min=fewest)
         panels = torch.ceil(change / WIDEST_PANEL).clamp(min=1).long()
         rule = torch.bucketize(needed, needed.new_tensor(RULES[:-1]))  # smallest rule with enough points
         panels = torch.where(rule == len(RULES) - 1, panels, 1)
