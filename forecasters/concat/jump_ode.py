@@ -107,7 +107,7 @@ def _solve_linear(
     powers = torch.arange(1, terms + 1, device=widths.device, dtype=widths.dtype)
     scales = widths[:, :, None] ** powers / torch.exp(torch.lgamma(powers + 1))  # s^k / k!, (S, B, p)
     solved: tuple[Tensor, ...] = _LinearJumps.apply(  # type: ignore[no-untyped-call]
-        h0, gates, cell.weight_hh, cell.bias_hh, rows[:terms], scales, starts, splits
+        h0, gates, cell.weight_hh, cell.bias_hh, rows[:terms], scales, starts, splits, torch.is_grad_enabled()
     )
     states, coefficients, before, final = solved
     return Path(states, coefficients, scales, widths, before, final)
@@ -127,6 +127,7 @@ class _LinearJumps(torch.autograd.Function):
         scales: Tensor,  # (S, B, p)
         starts: Tensor,  # (S, B)
         splits: list[int],  # steps of each of the N + 1 intervals
+        keep: bool,  # what the gradient needs; a forecast needs none of it, and fresh memory costs as much as arithmetic
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         S, B, p = scales.shape
         N, d = len(gates), h0.shape[1]
@@ -134,8 +135,10 @@ class _LinearJumps(torch.autograd.Function):
         Z[:, :, d] = 1.0
         Z[:, :, d + 1] = starts
         Q = h0.new_empty(S, B, p * d)  # time derivatives 1..p of the state at the start of each step
-        before, new, hidden = h0.new_empty(N, B, d), h0.new_empty(N, B, d), h0.new_empty(N, B, 3 * d)
-        reset_update = h0.new_empty(N, B, 2 * d)
+        before = h0.new_empty(N, B, d)
+        new, hidden, reset_update = (
+            h0.new_empty(N if keep else 1, B, width * d).expand(N, B, width * d) for width in (1, 3, 2)
+        )
         P, UT = rows.reshape(p * d, d + 2).t(), U.t()
         h, s = h0, 0
         for i, steps in enumerate(splits):
@@ -152,7 +155,8 @@ class _LinearJumps(torch.autograd.Function):
             r, u = reset_update[i, :, :d], reset_update[i, :, d:]
             torch.addcmul(gates[i, :, 2 * d :], r, hidden[i, :, 2 * d :], out=new[i]).tanh_()
             h = torch.lerp(new[i], h, u)  # (1 - u) n + u h
-        ctx.save_for_backward(U, rows, scales, Z, Q, before, new, hidden, reset_update)
+        if keep:
+            ctx.save_for_backward(U, rows, scales, Z, Q, before, new, hidden, reset_update)
         ctx.splits = splits
         return Z[:, :, :d], Q.view(S, B, p, d), before, h.clone()
 
@@ -185,7 +189,7 @@ class _LinearJumps(torch.autograd.Function):
         flat_hidden = g_hidden.view(N * B, 3 * d)
         g_U = flat_hidden.t() @ before.view(N * B, d)
         g_rows = g_Q.view(S * B, p * d).t() @ Z.view(S * B, d + 2)
-        return g, g_gates, g_U, flat_hidden.sum(0), g_rows.view(p, d, d + 2), None, None, None
+        return g, g_gates, g_U, flat_hidden.sum(0), g_rows.view(p, d, d + 2), None, None, None, None
 
 
 def _solve_deep(
