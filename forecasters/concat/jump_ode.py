@@ -127,7 +127,7 @@ class _LinearJumps(torch.autograd.Function):
         scales: Tensor,  # (S, B, p)
         starts: Tensor,  # (S, B)
         splits: list[int],  # steps of each of the N + 1 intervals
-        keep: bool,  # what the gradient needs; a forecast needs none of it, and fresh memory costs as much as arithmetic
+        keep: bool,  # what the gradient needs; a forecast does without, and fresh memory costs as much as arithmetic
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         S, B, p = scales.shape
         N, d = len(gates), h0.shape[1]

@@ -198,8 +198,24 @@ class Worker:
 
 def settle(stream: Stream, workers: list[Worker], seconds: float = 60.0) -> None:
     """Wait until everything published is consumed, forecast and committed."""
+
+    def at_rest() -> bool:
+        owned: list[int] = []
+        for worker in workers:
+            status, page = worker.get("/readyz")
+            owned += json.loads(page)["partitions"] if status == 200 else []
+        everywhere = sorted(owned) == list(range(stream.partitions))
+        return everywhere and stream.is_consumed() and all(worker.idle() for worker in workers)
+
+    def at_rest_for_a_while() -> bool:
+        # A worker that has just recovered has nothing due yet to the eye: look twice.
+        if not at_rest():
+            return False
+        time.sleep(1.5)
+        return at_rest()
+
     try:
-        workers[0]._wait(lambda: stream.is_consumed() and all(w.idle() for w in workers), seconds, "settled")
+        workers[0]._wait(at_rest_for_a_while, seconds, "settled")
     except AssertionError as error:
         found = [
             {name: value for name, value in worker.metrics().items() if "_total" in name and value}
