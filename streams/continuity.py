@@ -17,8 +17,8 @@ from streams.partition import Record
 ASK_AGAIN_SECONDS: Final = 2.0
 """A fetch under way may undo a rewind; it is over within this time, and the next rewind holds."""
 
-ASKS: Final = 3
-"""So often a gap is asked about before it is believed."""
+ASKS: Final = 5
+"""So often, `ASK_AGAIN_SECONDS` apart, a gap is asked about before it is believed."""
 
 
 class Continuity:
@@ -48,10 +48,12 @@ class Continuity:
                 self._highest = record.offset  # of the old flow still
                 self.left_out += 1
             elif record.offset > self.position and self._asked < ASKS and not self._has_own_gaps:
-                self._rewound_at, self._highest = now, max(self._highest, record.offset)
-                self._asked += 1
+                self._highest = max(self._highest, record.offset)
                 self.left_out += 1
-                rewind = self.position
+                if self._rewound_at is None or now - self._rewound_at >= ASK_AGAIN_SECONDS:
+                    self._rewound_at = now
+                    self._asked += 1
+                    rewind = self.position
             else:
                 self._has_own_gaps |= record.offset > self.position
                 self.missing += max(0, record.offset - self.position)
@@ -69,6 +71,7 @@ class Continuity:
         if self._rewound_at is None or now - self._rewound_at < ASK_AGAIN_SECONDS:
             return None
         self._rewound_at = now
+        self._asked += 1
         return self.position
 
     def rewind_at_rest(self, end: int) -> int | None:

@@ -30,7 +30,7 @@ ROUNDS_IN_FLIGHT = 2
 
 IDLE_CHECK_SECONDS = 1.0
 
-SILENCE_SECONDS = 5.0
+SILENCE_SECONDS = 15.0
 """Longer than any fetch takes: if records lie in Kafka and none has come for so long, they were passed over."""
 
 

@@ -183,7 +183,12 @@ def test_garbage_lands_in_dead_letters_with_its_reason_and_harms_nothing(
     stream: Stream, tmp_path: Path, events_file: Path, expected: dict[str, dict[str, Any]]
 ) -> None:
     producer = Producer(
-        {"bootstrap.servers": stream.bootstrap_servers, "partitioner": "murmur2_random", "message.max.bytes": 1_000_000}
+        {
+            "bootstrap.servers": stream.bootstrap_servers,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 1_000_000,
+            "enable.idempotence": True,  # a retry must not change the order
+        }
     )
     sent = Counter[tuple[str, bytes]]()
     for number, event in enumerate(read_events(str(events_file))):
