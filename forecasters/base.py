@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -81,6 +81,15 @@ class Forecaster(ABC):
     name: ClassVar[str]
     needs_training: ClassVar[bool]
     version: str = "0"
+
+    @classmethod
+    def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
+        """Other forms of this forecaster: name -> what makes an untrained one; written ``name:variant`` in commands.
+
+        ``cls()`` is the form that answers at any age and horizon. Variants are a paper's own protocol (``paper``),
+        which is made for one observation age and horizon, and its ablations (``paper-no-...``).
+        """
+        return {}
 
     @abstractmethod
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:

@@ -16,8 +16,7 @@ from forecasters.fitting import fit_forecaster, scores_on
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.metrics import POINT_METRICS
 from forecasters.model_store import find_model, load_forecaster
-from forecasters.registry import forecaster_class, forecaster_names, missing_extra
-from forecasters.training import new_forecaster
+from forecasters.registry import forecaster_class, forecaster_names, missing_extra, new_forecaster, parse_spec
 from graph import Cascade
 from graph.errors import UserError
 
@@ -53,7 +52,7 @@ def chosen_models(text: str, split: EvaluationSplit) -> tuple[str, ...]:
     if text.strip() != "all":
         specs = tuple(part.strip() for part in text.split(",") if part.strip())
         for spec in specs:
-            forecaster_class(spec.partition("@")[0])
+            parse_spec(spec.partition("@")[0])
             if split != "all" and "@" in spec:
                 raise UserError(
                     f"{spec!r}: a {split} split trains models afresh; leave the version out, or use --split all"
@@ -117,7 +116,7 @@ def _ready(model: str, found: list[Case], plan: EvaluationPlan, seed: int) -> tu
         return load_forecaster(model), found
     kind: SplitKind = plan.split
     split: Split = split_cases(found, kind, seed)
-    forecaster = new_forecaster(model, rolling=False)
+    forecaster = new_forecaster(model)
     return fit_forecaster(forecaster, split, seed=seed, epochs=plan.epochs), split.test
 
 

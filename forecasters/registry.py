@@ -26,6 +26,33 @@ def forecaster_names() -> list[str]:
     return list(_CLASSES)
 
 
+def forecaster_specs() -> list[str]:
+    """All names, each followed by its variants as ``name:variant``; imports every forecaster's module."""
+    return [spec for name in _CLASSES for spec in (name, *(f"{name}:{v}" for v in forecaster_class(name).variants()))]
+
+
+def parse_spec(spec: str) -> tuple[str, str | None]:
+    """The name and the variant (None without one) of ``name`` or ``name:variant``.
+
+    Raises `ModelStoreError` that lists the names, or the variants, for an unknown one.
+    """
+    name, colon, variant = spec.partition(":")
+    known = forecaster_class(name).variants()
+    if not colon:
+        return name, None
+    if variant not in known:
+        there = f"its variants are {', '.join(known)}" if known else "it has no variants"
+        raise ModelStoreError(f"unknown variant {variant!r} of {name!r}; {there}")
+    return name, variant
+
+
+def new_forecaster(spec: str) -> Forecaster:
+    """An untrained forecaster: ``name`` for its form for any age, ``name:variant`` for one of its variants."""
+    name, variant = parse_spec(spec)
+    kind = forecaster_class(name)
+    return kind() if variant is None else kind.variants()[variant]()
+
+
 def forecaster_class(name: str) -> type[Forecaster]:
     """The class called ``name``; raises `ModelStoreError` that lists the names for an unknown one."""
     if name not in _CLASSES:

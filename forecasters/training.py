@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from forecasters.base import Forecaster
 from forecasters.comparison import compare_at_fixed_ages, comparison_table
 from forecasters.dataset import DatasetError, Split, SplitKind, cases, rolling_cases, split_cases
 from forecasters.fitting import EpochProgress, fit_forecaster, scores_on
 from forecasters.model_store import ModelStore, StoredModel, checked_name
-from forecasters.registry import forecaster_class
+from forecasters.registry import forecaster_class, new_forecaster, parse_spec
 from graph import Cascade
 from graph.errors import UserError
 
@@ -51,15 +50,6 @@ class TrainingPlan:
         )
 
 
-def new_forecaster(name: str, *, rolling: bool) -> Forecaster:
-    """An untrained forecaster; ConCat has a form of its own for any age, the others need none."""
-    if name == "concat" and rolling:
-        from forecasters.concat import ConCatConfig, ConCatForecaster
-
-        return ConCatForecaster(ConCatConfig.rolling())
-    return forecaster_class(name)()
-
-
 def training_split(cascades: Sequence[Cascade], plan: TrainingPlan) -> Split:
     """The cases of a plan in three parts; raises `DatasetError` when there are too few cascades for that."""
     if plan.rolling:
@@ -88,16 +78,17 @@ def train_version(
 ) -> tuple[StoredModel, dict[str, Any]]:
     """Train, test and publish; returns the stored version and its results (test scores, counts, cost in
     seconds)."""
-    if version is not None and checked_name(version, "version") in store.versions(plan.model):
-        raise UserError(f"{store.root / plan.model / version} exists; versions never change, choose another --version")
+    name, _ = parse_spec(plan.model)
+    if version is not None and checked_name(version, "version") in store.versions(name):
+        raise UserError(f"{store.root / name / version} exists; versions never change, choose another --version")
     split = training_split(cascades, plan)
-    checkpoint = store.root / plan.model / f".checkpoint-seed{plan.seed}"
+    checkpoint = store.root / name / f".checkpoint-seed{plan.seed}"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     if not resume:
         checkpoint.unlink(missing_ok=True)
     began = time.perf_counter()
     forecaster = fit_forecaster(
-        new_forecaster(plan.model, rolling=plan.rolling),
+        new_forecaster(plan.model),
         split,
         seed=plan.seed,
         epochs=plan.epochs,
@@ -139,7 +130,7 @@ def card(name: str, protocol: dict[str, Any], results: dict[str, Any], beside: s
 
     ``beside`` is the table of a rolling model and of baselines fitted at fixed ages, if any.
     """
-    kind = forecaster_class(name)
+    kind = forecaster_class(parse_spec(name)[0])
     verb = "Trained" if kind.needs_training else "Intervals calibrated (nothing else is learned)"
     summary = inspect.cleandoc(kind.__doc__ or "")
     told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in protocol.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -49,13 +49,17 @@ class ConCatForecaster(Forecaster):
     needs_training: ClassVar[bool] = True
 
     def __init__(self, config: ConCatConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
-        self.config = config or ConCatConfig()
+        self.config = config or ConCatConfig.rolling()
         self.level = level
         self.net: ConCatNet | None = None
         self.side: SideScale | None = None
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
         self.best_epoch = 0
+
+    @classmethod
+    def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
+        return {"paper": lambda: cls(ConCatConfig())}
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         view = graph.view(as_of)

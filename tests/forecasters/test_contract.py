@@ -14,13 +14,12 @@ from forecasters.base import TRAJECTORY_POINTS, Example, Forecaster, Forecasts
 from forecasters.dataset import rolling_cases, split_cases
 from forecasters.errors import ModelStoreError
 from forecasters.fitting import fit_forecaster
-from forecasters.registry import forecaster_class, forecaster_names
-from forecasters.training import new_forecaster
+from forecasters.registry import forecaster_specs, new_forecaster
 from graph import Cascade, Event, Kind
 from tests.forecasters.cascades import START, cascade_of, random_cascades
 
 DAY = 86_400.0
-NAMES = forecaster_names()
+NAMES = forecaster_specs()
 each = pytest.mark.parametrize("name", NAMES)
 
 
@@ -33,7 +32,7 @@ def training_cascades() -> list[Cascade]:
 def fitted(name: str, seed: int = 0) -> Forecaster:
     """Each forecaster, fitted quickly at any age; once for the whole module."""
     cases = rolling_cases(training_cascades(), DAY, per_cascade=3, seed=1)
-    return fit_forecaster(new_forecaster(name, rolling=True), split_cases(cases, "random", 0), seed=seed, epochs=1)
+    return fit_forecaster(new_forecaster(name), split_cases(cases, "random", 0), seed=seed, epochs=1)
 
 
 @lru_cache(maxsize=1)
@@ -204,7 +203,7 @@ def test_is_deterministic_given_a_seed(name: str) -> None:
 def test_what_is_saved_forecasts_the_same(name: str, tmp_path: Path) -> None:
     forecaster = fitted(name)
     forecaster.save(tmp_path)
-    again = forecaster_class(name).load(tmp_path)
+    again = type(fitted(name)).load(tmp_path)
     examples = examples_of(forecaster)
     assert_same(forecaster.forecast(examples), again.forecast(examples_of(again)), rtol=1e-6)
     assert again.version == forecaster.version
@@ -223,13 +222,13 @@ def test_no_file_it_writes_is_a_pickle(name: str, tmp_path: Path) -> None:
 @each
 def test_a_damaged_file_is_an_error_that_names_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelStoreError, match=r"config\.json"):
-        forecaster_class(name).load(tmp_path)
+        type(fitted(name)).load(tmp_path)
     fitted(name).save(tmp_path)
     for path in tmp_path.iterdir():
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(ModelStoreError):
-            forecaster_class(name).load(tmp_path)
+            type(fitted(name)).load(tmp_path)
         path.write_bytes(whole)
 
 

@@ -13,8 +13,8 @@ from forecasters.evaluation import METRICS, EvaluationPlan, chosen_models, evalu
 from forecasters.fitting import fit_forecaster
 from forecasters.metrics import msle
 from forecasters.model_store import ModelStore, load_forecaster
-from forecasters.registry import forecaster_names
-from forecasters.training import TrainingPlan, new_forecaster, train_version, training_split
+from forecasters.registry import forecaster_names, new_forecaster
+from forecasters.training import TrainingPlan, train_version, training_split
 from graph.errors import UserError
 from tests.forecasters.cascades import cascade_of, random_cascades
 
@@ -84,8 +84,8 @@ def test_a_file_without_cases_is_the_users_error() -> None:
 def test_the_test_part_is_never_fitted_to() -> None:
     """Changing the labels of the test part changes no forecast."""
     split = split_cases(cases(CASCADES, 3600.0, DAY), "random", 0)
-    fitted = fit_forecaster(new_forecaster("ridge", rolling=False), split, seed=0)
-    blind = fit_forecaster(new_forecaster("ridge", rolling=False), Split(split.train, split.validation, []), seed=0)
+    fitted = fit_forecaster(new_forecaster("ridge"), split, seed=0)
+    blind = fit_forecaster(new_forecaster("ridge"), Split(split.train, split.validation, []), seed=0)
     examples = [fitted.prepare(c.graph, c.as_of, c.horizon_seconds) for c in split.test]
     np.testing.assert_array_equal(fitted.forecast(examples).increment, blind.forecast(examples).increment)
 
