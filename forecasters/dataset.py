@@ -11,33 +11,32 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast, get_args
 
-import msgspec
 import numpy as np
 
 from forecasters.base import Case
-from graph import Cascade, Kind, Rejected, decode_event
+from forecasters.labels import label_of, observed_until
+from graph import Cascade
 from graph.errors import UserError
 
 MIN_EVENTS: Final = 10
 """The protocol keeps cascades with at least this many events before t_o, the root counted."""
 
-SplitKind = Literal["random", "time"]
+SplitKind = Literal["random", "time", "none"]
 SPLIT_SHARES: Final = (0.70, 0.15, 0.15)
+SHARES_WITHOUT_TEST: Final = (0.85, 0.15, 0.0)
 
 
 class DatasetError(UserError):
     """A data file holds nothing to train on or to test with."""
 
 
-def split_kind(text: str, choices: tuple[str, ...] = ("random", "time")) -> SplitKind:
-    """The way to split called ``text``; raises `DatasetError` that names the ``choices`` for any other."""
-    if text == "random":
-        return "random"
-    if text == "time":
-        return "time"
-    raise DatasetError(f"unknown split {text!r}; use {' or '.join(choices)}")
+def split_kind(text: str) -> SplitKind:
+    """The way to split called ``text``; raises `DatasetError` that names the ways for any other."""
+    if text not in get_args(SplitKind):
+        raise DatasetError(f"unknown split {text!r}; use {', '.join(get_args(SplitKind))}")
+    return cast("SplitKind", text)
 
 
 def just_before(time: float) -> float:
@@ -46,12 +45,26 @@ def just_before(time: float) -> float:
 
 
 def cut(cascade: Cascade, age_seconds: float, horizon_seconds: float) -> Case:
-    """The case of one cascade at one age: input t < age, truth #(t < horizon) - #(t < age)."""
+    """The case of one cascade at one age: input t < age, truth #(t < horizon) - #(t < age).
+
+    Where the events end before the horizon, the growth after them is the label of the cascade; raises `DatasetError`
+    for an age past its events and for a horizon at which its growth is not known.
+    """
     as_of = just_before(cascade.root_time + age_seconds)
-    final = cascade.size_at(just_before(cascade.root_time + horizon_seconds))
+    label = label_of(cascade)
+    last, unseen = horizon_seconds, 0
+    if label is not None and horizon_seconds > label.observed_seconds:
+        if age_seconds > label.observed_seconds or horizon_seconds != label.horizon_seconds:
+            raise DatasetError(
+                f"{cascade.id}: its events end at {label.observed_seconds / 3600:g} h and its growth is known at "
+                f"{label.horizon_seconds / 3600:g} h; observe for {label.observed_seconds / 3600:g} h at most, "
+                f"with a horizon of {label.horizon_seconds / 3600:g} h"
+            )
+        last, unseen = label.observed_seconds, label.growth
+    final = cascade.size_at(just_before(cascade.root_time + last))
     # Reshares can be taken back between the two cuts; popularity that shrinks counts as one that does not
     # grow.
-    return Case(cascade, as_of, horizon_seconds, max(0, final - cascade.size_at(as_of)))
+    return Case(cascade, as_of, horizon_seconds, max(0, final - cascade.size_at(as_of)) + unseen)
 
 
 def cases(
@@ -98,13 +111,14 @@ def rolling_cases(
 
     A cut with fewer than ``min_events`` events (root counted) is left out: nothing has been seen that tells
     it from any other post. The random ages of a cascade depend on ``seed`` and its place in the sequence
-    only.
+    only. A cascade whose events end before the horizon is cut while they last.
     """
     found = []
     for index, cascade in enumerate(cascades):
         rng = np.random.default_rng((seed, index))
-        for age in ages if ages is not None else rolling_ages(rng, per_cascade, horizon_seconds):
-            if age >= horizon_seconds:
+        end = min(observed_until(cascade), horizon_seconds)
+        for age in ages if ages is not None else rolling_ages(rng, per_cascade, end):
+            if age >= horizon_seconds or age > end:
                 continue
             if 1 + cascade.size_at(just_before(cascade.root_time + age)) >= min_events:
                 found.append(cut(cascade, age, horizon_seconds))
@@ -124,7 +138,8 @@ def split_cases(all_cases: Sequence[Case], how: SplitKind, seed: int = 0) -> Spl
     """70 / 15 / 15 of the *cascades*, drawn at random with ``seed`` or in the order of their root times.
 
     A random split leaks between cascades of one period (arXiv 2510.25348); ``time`` trains on the oldest and
-    tests on the newest, where the seed changes nothing but the models themselves.
+    tests on the newest, where the seed changes nothing but the models themselves. ``none`` is random without a test
+    part: 85 / 15.
     """
     by_cascade: dict[str, list[Case]] = {}
     for case in all_cases:
@@ -137,54 +152,12 @@ def split_cases(all_cases: Sequence[Case], how: SplitKind, seed: int = 0) -> Spl
         groups.sort(key=lambda group: group[0].graph.id)
         order = np.random.default_rng(seed).permutation(len(groups))
         groups = [groups[i] for i in order]
-    first = round(SPLIT_SHARES[0] * len(groups))
-    second = round((SPLIT_SHARES[0] + SPLIT_SHARES[1]) * len(groups))
+    shares = SHARES_WITHOUT_TEST if how == "none" else SPLIT_SHARES
+    first = round(shares[0] * len(groups))
+    second = round((shares[0] + shares[1]) * len(groups))
     parts = (groups[:first], groups[first:second], groups[second:])
     train, validation, test = ([case for group in part for case in group] for part in parts)
     return Split(train, validation, test)
-
-
-class _RootLabel(msgspec.Struct):
-    """What the first-hour file of the DeepHawkes set adds to its root lines."""
-
-    growth_24h: int | None = None
-    split: str | None = None
-
-
-def labelled_cases(
-    lines: Iterable[bytes],
-    *,
-    observe_seconds: float = 3600.0,
-    horizon_seconds: float = 86_400.0,
-    source: str = "-",
-) -> dict[str, list[Case]]:
-    """Cases of a file that holds only the observation and says the growth after it on each root line.
-
-    ``growth_24h`` on a root line is the number of reshares from ``observe_seconds`` to ``horizon_seconds``;
-    ``split`` names the part. Returns part -> cases. Raises `DatasetError` with the line for a record that is
-    no event, and for a file without a single label.
-    """
-    cascades: dict[str, Cascade] = {}
-    labels: dict[str, _RootLabel] = {}
-    decoder = msgspec.json.Decoder(_RootLabel)
-    for number, line in enumerate(lines, start=1):
-        event = decode_event(line)
-        if isinstance(event, Rejected):
-            raise DatasetError(f"{source}:{number}: {event.message}; mend or remove this line")
-        cascades.setdefault(event.cascade, Cascade(event.cascade)).apply(event)
-        if event.kind is Kind.POST:
-            label = decoder.decode(line)
-            if label.growth_24h is not None:
-                labels[event.cascade] = label
-    if not labels:
-        raise DatasetError(f"{source}: no root line has 'growth_24h'; read this file with 'cases' instead")
-    parts: dict[str, list[Case]] = {}
-    for name, label in labels.items():
-        cascade = cascades[name]
-        as_of = just_before(cascade.root_time + observe_seconds)
-        case = Case(cascade, as_of, horizon_seconds, max(0, label.growth_24h or 0))
-        parts.setdefault(label.split or "all", []).append(case)
-    return parts
 
 
 def increments(some_cases: Sequence[Case]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

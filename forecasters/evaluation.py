@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 
 import numpy as np
 
 from forecasters.base import Case, Forecaster
-from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases, split_kind
+from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases
 from forecasters.fitting import fit_forecaster, scores_on
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.metrics import POINT_METRICS
@@ -40,7 +40,9 @@ class EvaluationPlan:
 
 def evaluation_split(text: str) -> EvaluationSplit:
     """Raises `UserError` for anything but random, time and all."""
-    return "all" if text == "all" else split_kind(text, ("random", "time", "all"))
+    if text not in get_args(EvaluationSplit):
+        raise UserError(f"unknown split {text!r}; use {', '.join(get_args(EvaluationSplit))}")
+    return cast("EvaluationSplit", text)
 
 
 def chosen_models(text: str, split: EvaluationSplit) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from forecasters.base import TRAJECTORY_POINTS, Case, Example, Forecasts
 from forecasters.intervals import ConformalIntervals
+from forecasters.labels import observed_until
 
 Floats = NDArray[np.float64]
 
@@ -68,8 +69,8 @@ class Relaxation:
     @classmethod
     def fit(cls, cases: Sequence[Case]) -> Self:
         """Least squares over a fixed grid against the true curves of the cases that did grow; the default
-        without any."""
-        grown = [case for case in cases if case.increment > 0]
+        without any. A case whose events end before its horizon tells no curve."""
+        grown = [c for c in cases if c.increment > 0 and observed_until(c.graph) >= c.horizon_seconds]
         if not grown:
             return cls()
         age = np.array([case.as_of - case.graph.root_time for case in grown])

@@ -86,11 +86,23 @@ def read_events(path: str | os.PathLike[str], *, progress: Progress | None = Non
     Raises:
         EventFileError: see `read_lines`; or a line is not a valid event.
     """
+    for _, _, event in read_events_with_lines(path, progress=progress):
+        yield event
+
+
+def read_events_with_lines(
+    path: str | os.PathLike[str], *, progress: Progress | None = None
+) -> Iterator[tuple[int, bytes, Event]]:
+    """The events of a file with the number and the bytes of their lines, for what a line says beyond its event.
+
+    Raises:
+        EventFileError: see `read_events`.
+    """
     for number, line in read_lines(path, progress=progress):
         event = decode_event(line)
         if isinstance(event, Rejected):
             raise EventFileError(f"{path}:{number}: {event.reason.value}: {event.message}; {_MENDS[event.reason]}")
-        yield event
+        yield number, line, event
 
 
 def read_cascades(path: str | os.PathLike[str], *, progress: Progress | None = None) -> list[Cascade]:

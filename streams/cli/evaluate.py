@@ -83,11 +83,13 @@ def load_cascades(path: Path, limit: int | None = None) -> list[Cascade]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from graph import read_cascades
+    from forecasters.labels import read_labelled_cascades
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"reading {path.name}", total=None)
-        found = read_cascades(path, progress=lambda done, total: progress.update(task, completed=done, total=total))
+        found = read_labelled_cascades(
+            path, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
     return found[:limit]
 
 

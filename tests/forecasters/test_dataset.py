@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from forecasters.dataset import (
     cut,
     data_hash,
     increments,
-    labelled_cases,
     rolling_cases,
     split_cases,
     split_kind,
@@ -86,7 +84,7 @@ def test_a_random_split_depends_on_its_seed_and_not_on_the_order_of_the_file() -
 
 
 def test_an_unknown_split_is_the_users_error() -> None:
-    with pytest.raises(DatasetError, match="random or time"):
+    with pytest.raises(DatasetError, match="random, time, none"):
         split_kind("sideways")
 
 
@@ -106,21 +104,12 @@ def test_rolling_cuts_at_given_ages_leave_out_those_past_the_horizon() -> None:
     assert [round(case.as_of - START) for case in found] == [60, 600]
 
 
-def test_reads_labels_from_the_root_lines_of_a_first_hour_file() -> None:
-    root = {"id": "w:0", "cascade": "w", "kind": "post", "time": START, "growth_24h": 15, "split": "val"}
-    reshare = {"id": "w:1", "cascade": "w", "kind": "repost", "time": START + 9, "parent": "w:0"}
-    parts = labelled_cases([json.dumps(line).encode() for line in (root, reshare)])
-    (case,) = parts["val"]
-    assert case.increment == 15
-    assert case.graph.size_at(case.as_of) == 1
-
-
-def test_a_bad_line_of_a_first_hour_file_is_named() -> None:
-    with pytest.raises(DatasetError, match=r"first.jsonl:1: .*remove this line"):
-        labelled_cases([b"{"], source="first.jsonl")
-    line = json.dumps({"id": "w", "cascade": "w", "kind": "post", "time": START}).encode()
-    with pytest.raises(DatasetError, match="growth_24h"):
-        labelled_cases([line])
+def test_without_a_test_part_everything_else_is_trained_on() -> None:
+    found = cases(random_cascades(40), 3600.0, DAY)
+    split = split_cases(found, "none", 1)
+    assert not split.test
+    assert len(split.validation) == round(len(found) * 0.15)
+    assert {c.graph.id for c in split.train} | {c.graph.id for c in split.validation} == {c.graph.id for c in found}
 
 
 def test_the_data_hash_tells_files_apart(tmp_path: Path) -> None:

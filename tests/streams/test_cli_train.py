@@ -53,7 +53,7 @@ def test_the_second_version_waits_for_its_promotion(app: typer.Typer, data: Path
     [
         (["oracle"], "unknown model"),
         (["ridge", "--rolling", "--observe", "1h"], "leave one of them out"),
-        (["ridge", "--split", "all"], "random or time"),
+        (["ridge", "--split", "all"], "random, time, none"),
         (["ridge", "--observe", "24h"], "below --horizon"),
         (["ridge", "--max-cascades", "5"], "20 are needed"),
         (["ridge", "--version", "../x"], "no version"),
