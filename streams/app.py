@@ -253,6 +253,6 @@ def _add_pages(app: faust.App, core: WorkerCore) -> None:
         body = {
             "ready": ready,
             "partitions": sorted(core.assigned),
-            "models": [m.name for m in core._service.models],
+            "models": core.models(),
         }
         return view.json(body, status=200 if ready else 503)

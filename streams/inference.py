@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
@@ -13,6 +13,7 @@ from forecasters.base import Forecaster, Forecasts
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.model_store import load_forecaster
 from graph import Cascade, CascadeView
+from streams.lineup import Lineup, Role, Share
 from streams.partition import Due
 from streams.records import ForecastRecord, forecast_id, rounded
 from streams.settings import Settings
@@ -40,6 +41,7 @@ class ModelRun:
 
     model: str
     version: str
+    role: Role
     records: list[ForecastRecord]
     seconds: float
     failed: int
@@ -47,17 +49,21 @@ class ModelRun:
 
 
 class ForecastService:
-    """The loaded models; `forecast` is pure arithmetic and may run in a thread of its own."""
+    """The loaded models; `forecast` is pure arithmetic and may run in a thread of its own.
 
-    def __init__(self, models: Sequence[Forecaster], horizon_seconds: float) -> None:
-        self.models = list(models)
+    ``lineup`` may be replaced from any thread: a batch that has begun ends with the models it began with.
+    """
+
+    def __init__(self, models: Lineup | Iterable[Forecaster], horizon_seconds: float) -> None:
+        self.lineup = models if isinstance(models, Lineup) else Lineup.of(models)
         self._horizon = horizon_seconds
 
     def forecast(self, dues: Sequence[Due]) -> list[ModelRun]:
         """Forecast a batch with every model. A model that fails on a cascade costs that forecast, counted, no other."""
-        return [self._run(model, dues) for model in self.models]
+        return [self._run(share) for share in self.lineup.shares(dues)]
 
-    def _run(self, model: Forecaster, dues: Sequence[Due]) -> ModelRun:
+    def _run(self, share: Share) -> ModelRun:
+        model, dues = share.model, share.dues
         started = perf_counter()
         failed = 0
         supercritical = 0
@@ -75,7 +81,7 @@ class ForecastService:
                     supercritical += int(forecasts.supercritical.sum())
                 except Exception:
                     failed += 1
-        return ModelRun(model.name, model.version, records, perf_counter() - started, failed, supercritical)
+        return ModelRun(model.name, model.version, share.role, records, perf_counter() - started, failed, supercritical)
 
     def _forecast(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         return model.forecast(

@@ -2,13 +2,14 @@
 
 The counts add up, at any instant and over any crash-free run:
 received = the sum of the fates of ``cascadecast_events_total``;
-due = made + skipped + in flight, and published = made x models - failed.
+due = made + skipped + in flight, and published by champions = made x champions - failed by champions.
 """
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from streams.lineup import Lineup
 from streams.partition import Fate, Skipped
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -55,19 +56,19 @@ class WorkerMetrics:
         self.failed = Counter(
             "cascadecast_forecasts_failed",
             "Forecasts a model could not make.",
-            ["model"],
+            ["model", "role"],
             registry=self.registry,
         )
         self.supercritical = Counter(
             "cascadecast_forecasts_supercritical",
             "Forecasts of cascades for which the model has no finite answer.",
-            ["model"],
+            ["model", "role"],
             registry=self.registry,
         )
         self.published = Counter(
             "cascadecast_forecasts_published",
             "Forecast records acknowledged by Kafka.",
-            ["model"],
+            ["model", "role"],
             registry=self.registry,
         )
         self.backlog = Gauge(
@@ -82,7 +83,7 @@ class WorkerMetrics:
         self.inference = Histogram(
             "cascadecast_inference_seconds",
             "Time of a model for one batch, preparation included.",
-            ["model"],
+            ["model", "role"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
@@ -93,7 +94,22 @@ class WorkerMetrics:
             registry=self.registry,
         )
         self.models = Gauge(
-            "cascadecast_model_info", "Loaded models; always 1.", ["model", "version"], registry=self.registry
+            "cascadecast_model_info",
+            "Loaded models; always 1.",
+            ["model", "version", "role"],
+            registry=self.registry,
+        )
+        self.model_swaps = Counter(
+            "cascadecast_model_swaps",
+            "Times that a running worker put another version to use.",
+            ["model", "role"],
+            registry=self.registry,
+        )
+        self.model_load_failures = Counter(
+            "cascadecast_model_load_failures",
+            "Versions refused because they could not be loaded or failed their trial; the one in use stayed.",
+            ["model", "role"],
+            registry=self.registry,
         )
         self.watermark = Gauge(
             "cascadecast_watermark_timestamp_seconds",
@@ -128,6 +144,12 @@ class WorkerMetrics:
     def render(self) -> bytes:
         """The exposition text of ``/metrics``."""
         return generate_latest(self.registry)
+
+    def show_lineup(self, lineup: Lineup) -> None:
+        """Tell which models are loaded, and no more of those that were."""
+        self.models.clear()
+        for role, model in lineup.members():
+            self.models.labels(model.name, model.version, role.value).set(1)
 
     def forget_partition(self, partition: int) -> None:
         """Drop the series of a partition that another worker owns now."""

@@ -95,6 +95,7 @@ def declared_topics(
             message_timestamp_type="LogAppendTime",
         ),
         spec("forecasts", 7, "a forecast is of use until its horizon; a week lets consumers catch up"),
+        spec("forecasts.challenger", 7, "compared with the champion's forecasts, which stay as long"),
         spec("alerts", 30, "what was raised, and why, is asked about for weeks"),
         spec("scores", 90, "drift shows over months, and a score is small"),
         spec(

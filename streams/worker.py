@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
 from streams.inference import ForecastService, ModelRun
+from streams.lineup import Role
 from streams.metrics import WorkerMetrics
 from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.records import encode_record
@@ -27,6 +28,9 @@ log = structlog.get_logger("cascadecast.worker")
 
 ROUNDS_IN_FLIGHT = 2
 """One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
+
+FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecasts.challenger"}
+"""A challenger is heard by whoever compares, never by who acts on forecasts."""
 
 IDLE_CHECK_SECONDS = 1.0
 
@@ -99,8 +103,14 @@ class WorkerCore:
         self._ingesting = 0
         self._computing = False
         self._stopping = False
-        for model in service.models:
-            metrics.models.labels(model.name, model.version).set(1)
+        metrics.show_lineup(service.lineup)
+
+    def models(self) -> list[dict[str, str]]:
+        """The loaded models, for people."""
+        return [
+            {"model": model.name, "version": model.version, "role": role.value}
+            for role, model in self._service.lineup.members()
+        ]
 
     # --- partitions
 
@@ -261,24 +271,26 @@ class WorkerCore:
             one.skipped_seen[reason] = number
 
     async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> None:
-        messages: list[Message] = [
-            (record.cascade.encode(), encode_record(record), []) for run in runs for record in run.records
-        ]
+        messages: dict[str, list[Message]] = {}
+        for run in runs:
+            messages.setdefault(FORECAST_TOPICS[run.role], []).extend(
+                (record.cascade.encode(), encode_record(record), []) for record in run.records
+            )
         try:
-            await self._publisher.publish("forecasts", messages)
+            await asyncio.gather(*(self._publisher.publish(topic, sent) for topic, sent in messages.items()))
         except Exception:
             log.exception(
                 "forecasts were not acknowledged; they are made again after the next recovery",
-                lost=len(messages),
+                lost=sum(len(sent) for sent in messages.values()),
             )
             return
         metrics = self.metrics
         metrics.made.inc(len(dues))
         for run in runs:
-            metrics.published.labels(run.model).inc(len(run.records))
-            metrics.failed.labels(run.model).inc(run.failed)
-            metrics.supercritical.labels(run.model).inc(run.supercritical)
-            metrics.inference.labels(run.model).observe(run.seconds)
+            metrics.published.labels(run.model, run.role.value).inc(len(run.records))
+            metrics.failed.labels(run.model, run.role.value).inc(run.failed)
+            metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
+            metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
         now = time.time()
         for due in dues:
             due.partition.published(due)

@@ -35,7 +35,9 @@ def mute_port() -> Iterator[int]:
 
 def test_the_five_topics_and_their_keeping() -> None:
     specs = {spec.name: spec for spec in declared_topics(6)}
-    assert list(specs) == [f"social.{name}" for name in ("events", "forecasts", "alerts", "scores", "dead-letters")]
+    assert list(specs) == [
+        f"social.{name}" for name in ("events", "forecasts", "forecasts.challenger", "alerts", "scores", "dead-letters")
+    ]
     assert {spec.partitions for spec in specs.values()} == {6}
     assert all(spec.configs["cleanup.policy"] == "delete" and spec.reason for spec in specs.values())
     assert specs["social.events"].configs["message.timestamp.type"] == "LogAppendTime"

@@ -229,7 +229,7 @@ async def test_a_cascade_that_a_model_cannot_digest_costs_only_its_own_forecast(
     await rig.core.own({0})
     await rig.play(sorted(events, key=lambda event: event.time), 1)
     assert {record["cascade"] for record in rig.outbox.forecasts()} == {"fine"}
-    failed = rig.value("cascadecast_forecasts_failed_total", model="doubling")
+    failed = rig.value("cascadecast_forecasts_failed_total", model="doubling", role="champion")
     assert failed >= 1
     assert rig.total("cascadecast_forecasts_made_total") == failed + len(rig.outbox.forecasts())
 
