@@ -17,7 +17,7 @@ from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import SIDE_SIZE, sequence, side_features
 from forecasters.concat.side import SideScale
-from forecasters.concat.training import Progress, train_network
+from forecasters.concat.training import train_network
 from forecasters.dataset import DatasetError, increments, rolling_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -29,6 +29,7 @@ from forecasters.model_store import (
     write_config,
     write_tensors,
 )
+from forecasters.training_loop import Progress
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from graph import Cascade
 

@@ -13,10 +13,10 @@ import torch
 from forecasters import Case, ModelStoreError
 from forecasters.concat import ConCatConfig, ConCatForecaster
 from forecasters.concat.observation import SIDE_SIZE, chosen_events, sequence, side_features
-from forecasters.concat.training import Epoch
 from forecasters.dataset import DatasetError, cases, increments, rolling_cases
 from forecasters.metrics import msle
 from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
+from forecasters.training_loop import Epoch
 from graph import Cascade, Event, Kind
 
 DAY = 86_400.0
