@@ -1,29 +1,29 @@
-"""Tables of forecasters under the shared protocol: trained afresh for each split and seed, or shipped weights
-as they are."""
+"""The benchmark: models trained by a protocol, or stored ones as they are, scored on cascades none of them has seen."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, cast, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-import numpy as np
-
-from forecasters.base import Case, Forecaster
-from forecasters.dataset import MIN_EVENTS, DatasetError, Split, SplitKind, cases, split_cases
-from forecasters.fitting import fit_forecaster, scores_on
-from forecasters.intervals import DEFAULT_LEVEL
-from forecasters.metrics import POINT_METRICS
-from forecasters.model_store import find_model, load_forecaster
-from forecasters.registry import forecaster_class, forecaster_names, missing_extra, new_forecaster, parse_spec
+from forecasters.age_coverage import coverage_by_age
+from forecasters.base import Forecaster
+from forecasters.dataset import MIN_EVENTS, Split
+from forecasters.fitting import fit_forecaster
+from forecasters.folds import Fold, Protocol, cascades_of, held_out_fold, paper_fold, rolling_fold
+from forecasters.model_store import load_forecaster
+from forecasters.registry import BASELINES, SEEDLESS, answers_any_age, forecaster_class, parse_spec
+from forecasters.registry import new_forecaster as untrained
+from forecasters.runs import AgeCoverage, Calibration, Run, run_on
+from forecasters.selection import EvaluationSplit
+from forecasters.summary import rows_of
 from graph import Cascade
 from graph.errors import UserError
 
-EvaluationSplit = Literal["random", "time", "all"]
-METRICS: Final = (*POINT_METRICS, "coverage")
-MIN_CASES: Final = 20
-Notice = Callable[[str], None]
+DEFAULT_REFERENCE: Final = "lightgbm"
+
+Progress = Callable[[float, str], None]
+"""Called with the share of the work that is done and with what is being worked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,100 +34,158 @@ class EvaluationPlan:
     observe_seconds: tuple[float, ...]
     horizon_seconds: float
     split: EvaluationSplit = "all"
+    protocol: Protocol = "rolling"
     seeds: tuple[int, ...] = (0, 1, 2)
+    split_seed: int | None = None
+    """One random split for all seeds; None: each seed its own."""
     epochs: int | None = None
+    min_events: int = MIN_EVENTS
+    reference: str | None = None
+    """The model that all others are compared with, pair by pair; None: LightGBM where it takes part."""
+    curves: bool = False
+    """Whether coverage is measured at all levels, which forecasts the calibration cases once more."""
+
+    def chosen_reference(self) -> str | None:
+        """The model to compare with; raises `UserError` for one that does not take part."""
+        wanted = self.reference or DEFAULT_REFERENCE
+        for model in self.models:
+            if wanted in (model, model.partition("@")[0]):
+                return model
+        if self.reference is None:
+            return None
+        raise UserError(f"--reference {wanted} is not among the models: {', '.join(self.models)}")
 
 
-def evaluation_split(text: str) -> EvaluationSplit:
-    """Raises `UserError` for anything but random, time and all."""
-    if text not in get_args(EvaluationSplit):
-        raise UserError(f"unknown split {text!r}; use {', '.join(get_args(EvaluationSplit))}")
-    return cast("EvaluationSplit", text)
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Rows for tables, and the single forecasts they were made from."""
 
-
-def chosen_models(text: str, split: EvaluationSplit) -> tuple[str, ...]:
-    """Model specs from ``all`` or ``a,b``; raises `UserError` for an unknown name.
-
-    ``all`` means what can run here: every name where models are trained, those with stored weights (or that
-    need none) where they are not.
-    """
-    if text.strip() != "all":
-        specs = tuple(part.strip() for part in text.split(",") if part.strip())
-        for spec in specs:
-            parse_spec(spec.partition("@")[0])
-            if split != "all" and "@" in spec:
-                raise UserError(
-                    f"{spec!r}: a {split} split trains models afresh; leave the version out, or use --split all"
-                )
-        if not specs:
-            raise UserError("--models names no model; give 'all' or names such as 'hawkes,ridge'")
-        return specs
-    names = (name for name in forecaster_names() if missing_extra(name) is None)
-    if split != "all":
-        return tuple(names)
-    return tuple(n for n in names if find_model(n) is not None or not forecaster_class(n).needs_training)
+    rows: list[dict[str, Any]]
+    runs: list[Run]
 
 
 def evaluate(
-    cascades: Sequence[Cascade], plan: EvaluationPlan, *, data: str, notice: Notice | None = None
-) -> Iterator[dict[str, Any]]:
-    """One row for each model and observation time, as soon as it is known.
+    cascades: Sequence[Cascade],
+    plan: EvaluationPlan,
+    *,
+    data: str,
+    training: Sequence[Cascade] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """A row for each observation time and model, in that order. The test part is only ever forecast.
 
-    A metric of a row is its mean over the seeds and ``<metric>_std`` its standard deviation over them (0 for
-    one seed; None where it is undefined). The test part is only ever forecast. Raises `DatasetError` when a
-    cut leaves too few cases.
+    ``training`` are further cascades, none of them among ``cascades``, for what has to be fitted beside stored models.
+    A metric of a row is its mean over the seeds and ``<metric>_std`` its standard deviation over them (0 for one seed;
+    None where it is undefined). Raises `DatasetError` when a cut leaves too few cases.
     """
-    for observe in plan.observe_seconds:
-        found = cases(cascades, observe, plan.horizon_seconds)
-        if len(found) < (1 if plan.split == "all" else MIN_CASES):
-            raise DatasetError(
-                f"{data}: {len(found)} of {len(cascades)} cascades have {MIN_EVENTS} events or more before "
-                f"{observe:g} s; give a larger file or a later --observe"
-            )
-        for model in plan.models:
-            if notice is not None:
-                notice(f"{model}, observed for {observe:g} s")
-            yield _row(model, found, observe, plan, data)
+    reference = plan.chosen_reference()
+    runs: list[Run] = []
+    work = [
+        (seed, model)
+        for place, seed in enumerate(plan.seeds)
+        for model in plan.models
+        if not place or not _stored(model, plan, training)
+    ]
+    fold, fold_seed = Fold({}), None
+    for done, (seed, model) in enumerate(work):
+        if fold_seed != _fold_seed(plan, seed):
+            fold_seed = _fold_seed(plan, seed)
+            fold = _fold(cascades, plan, training, fold_seed)
+            known: dict[str, list[Run]] = {}
+        watch = _watch(progress, done, len(work), model, seed)
+        if model not in known:
+            stored = _stored(model, plan, training)
+            known[model] = list(_runs(model, fold, plan, seed, stored=stored, progress=watch))
+            runs += known[model]
+        elif parse_spec(model)[0] in SEEDLESS:
+            runs += [replace(run, seed=seed) for run in known[model]]
+        else:
+            runs += _runs(model, fold, plan, seed, stored=False, progress=watch)
+    runs.sort(key=lambda run: (plan.observe_seconds.index(run.observe_seconds), plan.models.index(run.model)))
+    shared = {"protocol": plan.protocol, "min_events": plan.min_events, "split_seed": plan.split_seed}
+    return Evaluation(rows_of(runs, data=data, split=plan.split, reference=reference, shared=shared), runs)
 
 
-def _row(model: str, found: list[Case], observe: float, plan: EvaluationPlan, data: str) -> dict[str, Any]:
-    runs = []
-    forecaster: Forecaster | None = None
-    tested = 0
-    for seed in plan.seeds if plan.split != "all" else (0,):
-        forecaster, test = _ready(model, found, plan, seed)
-        tested = len(test)
-        runs.append(scores_on(forecaster, test))
-    return {
-        "model": model.partition("@")[0],
-        "model_version": forecaster.version if forecaster is not None else None,
-        "data": data,
-        "split": plan.split,
-        "observe_seconds": observe,
-        "horizon_seconds": plan.horizon_seconds,
-        "n": tested,
-        **_over_seeds(runs),
-        "level": getattr(forecaster, "level", DEFAULT_LEVEL),
-        "seeds": [] if plan.split == "all" else list(plan.seeds),
-    }
+def _watch(progress: Progress | None, done: int, of: int, model: str, seed: int) -> Callable[[Any], None] | None:
+    """Reports the start of a piece of work and returns what reports its epochs."""
+    if progress is None:
+        return None
+    progress(done / of, f"{model}, seed {seed}")
+
+    def epoch(at: Any) -> None:
+        text = f"{model}, seed {seed}, epoch {at.number} of {at.of}, validation MSLE {at.validation_msle:.3f}"
+        progress((done + at.number / at.of) / of, text)
+
+    return epoch
 
 
-def _ready(model: str, found: list[Case], plan: EvaluationPlan, seed: int) -> tuple[Forecaster, list[Case]]:
-    """A forecaster fit for the test, and the cases to test it on."""
+def _stored(model: str, plan: EvaluationPlan, training: Sequence[Cascade]) -> bool:
+    """Whether ``model`` is used as it lies in the store."""
+    if plan.split != "all":
+        return False
+    name, variant = parse_spec(model.partition("@")[0])
+    if not training or "@" in model:
+        return True
+    return variant is None and not (name in BASELINES and forecaster_class(name).needs_training)
+
+
+def _fold_seed(plan: EvaluationPlan, seed: int) -> int:
+    """Which seed splits and cuts: by root time there is one split anyway, so one serves all seeds there."""
+    if plan.split_seed is not None:
+        return plan.split_seed
+    return 0 if plan.split == "time" else seed
+
+
+def _fold(cascades: Sequence[Cascade], plan: EvaluationPlan, training: Sequence[Cascade], seed: int) -> Fold:
+    ages, horizon, least = plan.observe_seconds, plan.horizon_seconds, plan.min_events
     if plan.split == "all":
-        return load_forecaster(model), found
-    kind: SplitKind = plan.split
-    split: Split = split_cases(found, kind, seed)
-    forecaster = new_forecaster(model)
-    return fit_forecaster(forecaster, split, seed=seed, epochs=plan.epochs), split.test
+        return held_out_fold(cascades, training, ages, horizon, seed=seed, least=least)
+    make = rolling_fold if plan.protocol == "rolling" else paper_fold
+    return make(cascades, ages, horizon, plan.split, seed=seed, least=least)
 
 
-def _over_seeds(runs: Sequence[dict[str, float]]) -> dict[str, float | None]:
-    columns = {metric: np.array([run[metric] for run in runs]) for metric in METRICS}
-    means = {metric: _number(float(values.mean())) for metric, values in columns.items()}
-    spreads = {f"{metric}_std": _number(float(values.std())) for metric, values in columns.items()}
-    return means | spreads
+def _runs(
+    model: str, fold: Fold, plan: EvaluationPlan, seed: int, *, stored: bool, progress: Callable[[Any], None] | None
+) -> Iterator[Run]:
+    """The runs of one model and seed, one for each observation age."""
+    if stored:
+        yield from runs_at_any_age(load_forecaster(model), fold, plan, model=model, seed=None)
+    elif fold.rolling is not None and answers_any_age(model):
+        forecaster = _fitted(model, fold.rolling, plan, seed, progress)
+        yield from runs_at_any_age(forecaster, fold, plan, model=model, seed=seed)
+    else:
+        for age, split in fold.at.items():
+            forecaster = _fitted(model, split, plan, seed, progress)
+            calibration = Calibration.of(forecaster, split.validation) if plan.curves else None
+            yield run_on(forecaster, split.test, model=model, observe_seconds=age, seed=seed, calibration=calibration)
 
 
-def _number(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
+def runs_at_any_age(
+    forecaster: Forecaster, fold: Fold, plan: EvaluationPlan, *, model: str, seed: int | None
+) -> Iterator[Run]:
+    """The runs of a forecaster that is ready for any age, with its coverage at random ones."""
+    by_age: tuple[AgeCoverage, ...] = ()
+    if answers_any_age(model.partition("@")[0]):
+        test = list({c.id: c for split in fold.at.values() for c in cascades_of(split.test)}.values())
+        if fold.rolling is not None:
+            test = cascades_of(fold.rolling.test)
+        by_age = coverage_by_age(forecaster, test, plan.horizon_seconds, least=plan.min_events)
+    calibration = None
+    if plan.curves and fold.rolling is not None:
+        calibration = Calibration.of(forecaster, fold.rolling.validation)
+    for age, split in fold.at.items():
+        yield run_on(
+            forecaster,
+            split.test,
+            model=model,
+            observe_seconds=age,
+            seed=seed,
+            calibration=calibration,
+            by_age=by_age,
+        )
+
+
+def _fitted(
+    model: str, split: Split, plan: EvaluationPlan, seed: int, progress: Callable[[Any], None] | None
+) -> Forecaster:
+    return fit_forecaster(untrained(model), split, seed=seed, epochs=plan.epochs, progress=progress)

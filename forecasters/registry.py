@@ -20,6 +20,15 @@ _CLASSES: Final[dict[str, tuple[str, str]]] = {
 }
 """name -> (module, class), in the order in which tables show them."""
 
+BASELINES: Final = ("mean", "log-linear", "ridge", "lightgbm", "seismic", "hawkes")
+"""What every table has beside the neural forecasters; cheap enough to be fitted for each observation age."""
+
+SEEDLESS: Final = frozenset(BASELINES) - {"lightgbm"}
+"""What fits the same whatever the seed of the training, so that one fit serves all seeds of the same cases."""
+
+PAPER: Final = "paper"
+"""Variants of a paper's protocol begin with it: they are made for one observation age and horizon."""
+
 
 def forecaster_names() -> list[str]:
     """All names, in the order of tables."""
@@ -51,6 +60,12 @@ def new_forecaster(spec: str) -> Forecaster:
     name, variant = parse_spec(spec)
     kind = forecaster_class(name)
     return kind() if variant is None else kind.variants()[variant]()
+
+
+def answers_any_age(spec: str) -> bool:
+    """Whether one fit of ``name`` or ``name:variant`` is meant for all ages, rather than for one of them."""
+    name, variant = parse_spec(spec)
+    return name not in BASELINES and not (variant or "").startswith(PAPER)
 
 
 def forecaster_class(name: str) -> type[Forecaster]:

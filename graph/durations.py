@@ -6,6 +6,8 @@ import math
 import re
 from typing import Final
 
+import numpy as np
+
 from graph.errors import UserError
 
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -31,3 +33,17 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(seconds) or seconds <= 0:
         raise DurationError(f"{text!r} is no duration above zero")
     return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest usual way to write a duration; `parse_duration` reads it back to the same number.
+
+    >>> format_duration(1800.0), format_duration(86_400.0), format_duration(2_764_800.0), format_duration(90.5)
+    ('30m', '24h', '32d', '90.5s')
+    """
+    for unit, least in (("d", 2 * 86_400.0), ("h", 3600.0), ("m", 60.0)):
+        count = seconds / _UNITS[unit]
+        if seconds >= least and count.is_integer():
+            return f"{count:.0f}{unit}"
+    # positional digits: parse_duration knows no exponents
+    return np.format_float_positional(seconds, trim="-") + "s"

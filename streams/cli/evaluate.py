@@ -6,12 +6,12 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from graph import Cascade
 
@@ -25,118 +25,141 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Event file with whole cascades (JSONL, plain, .gz or .zst).")],
     observe: Annotated[str, typer.Option(help="Ages at which the input is cut.")] = "30m,1h",
     horizon: Annotated[str, typer.Option(help="Age at which popularity is forecast.")] = "24h",
-    models: Annotated[str, typer.Option(help="'all', or names: hawkes,ridge,concat@2.")] = "all",
+    models: Annotated[
+        str, typer.Option(help="'all', or names, versions and variants: hawkes,ridge,concat@2,concat:paper.")
+    ] = "all",
     split: Annotated[
         str, typer.Option(help="all: score stored weights on every cascade. random, time: train on 70 % first.")
     ] = "all",
+    protocol: Annotated[
+        str,
+        typer.Option(help="rolling: neural models are trained once for all ages. paper: everything at each age alone."),
+    ] = "rolling",
+    train: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --split all: fit baselines and variants on this file. May be given several times."),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the random splits and of training.")] = "0,1,2",
-    max_cascades: Annotated[int | None, typer.Option(min=1, help="Use the first N cascades of the file.")] = None,
+    split_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of one random split for all seeds.  [default: each seed its own]")
+    ] = None,
+    min_events: Annotated[
+        int, typer.Option(min=1, help="Leave out cascades with fewer events when observed, the post counted.")
+    ] = 10,
+    reference: Annotated[
+        str | None, typer.Option(help="Model to compare with, pair by pair.  [default: lightgbm if it takes part]")
+    ] = None,
+    max_cascades: Annotated[int | None, typer.Option(min=1, help="Use the first N cascades of each file.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs for neural models.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the result into this .svg or .png; needs the extra 'plot'.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write every single forecast into this .csv (or .csv.gz, .csv.zst).")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score forecasters under the field's protocol: cascades with 10 events or more when observed, errors in
-    log2."""
-    from forecasters.evaluation import EvaluationPlan, chosen_models, evaluation_split
-    from forecasters.evaluation import evaluate as rows_of
-    from graph.durations import parse_duration
+    """Score forecasters under the field's protocols: cascades with 10 events or more when observed, errors in
+    log2, intervals by bootstrap over the cascades."""
+    from forecasters.evaluation import EvaluationPlan
+    from forecasters.evaluation import evaluate as evaluated
+    from forecasters.plots import check_plot, write_plot
+    from forecasters.runs import prediction_lines
+    from forecasters.selection import chosen_models, evaluation_protocol, evaluation_split
     from graph.errors import UserError
+    from streams.cli.cascade_files import load_cascades
+    from streams.cli.output import atomic_lines
     from streams.cli.results import print_result
+    from streams.cli.tables import markdown_table, print_table
 
-    how = evaluation_split(split)
-    ages = tuple(parse_duration(part) for part in observe.split(","))
-    horizon_seconds = parse_duration(horizon)
-    if max(ages) >= horizon_seconds:
-        raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
+    how, fits = evaluation_split(split), evaluation_protocol(protocol)
+    training_files = train or []
+    if training_files and how != "all":
+        raise UserError(f"--train goes with --split all; --split {how} trains on a part of --data")
+    ages, horizon_seconds = parse_ages(observe, horizon)
     plan = EvaluationPlan(
-        models=chosen_models(models, how),
+        models=chosen_models(models, how, fits, with_training=bool(training_files)),
         observe_seconds=ages,
         horizon_seconds=horizon_seconds,
         split=how,
+        protocol=fits,
         seeds=parse_seeds(seeds),
+        split_seed=split_seed,
         epochs=epochs,
+        min_events=min_events,
+        reference=reference,
+        curves=plot is not None,
     )
+    plan.chosen_reference()  # an error now rather than after the reading
+    if plot is not None:
+        check_plot(plot)
     began = time.perf_counter()
-    cascades = load_cascades(data, max_cascades)
-    with _notices() as notice:
-        rows = list(rows_of(cascades, plan, data=data.name, notice=notice))
+    cascades = load_cascades([data], max_cascades)
+    training = _others(load_cascades(training_files, max_cascades), cascades) if training_files else []
+    with _bar() as progress:
+        found = evaluated(cascades, plan, data=data.name, training=training, progress=progress)
+    rows = [{**row, "train": [path.name for path in training_files]} for row in found.rows]
+    if predictions is not None:
+        atomic_lines(predictions, prediction_lines(found.runs))
+    if plot is not None:
+        write_plot(plot, rows, found.runs)
     if json:
         print_result("evaluate", time.perf_counter() - began, rows)
     elif markdown:
         typer.echo(markdown_table(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
+
+
+def parse_ages(observe: str, horizon: str) -> tuple[tuple[float, ...], float]:
+    """Observation ages, each once, and the horizon, in seconds; raises `UserError` for an age at or past it."""
+    from graph.durations import parse_duration
+    from graph.errors import UserError
+
+    ages = tuple(dict.fromkeys(parse_duration(part) for part in observe.split(",")))
+    horizon_seconds = parse_duration(horizon)
+    if max(ages) >= horizon_seconds:
+        raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
+    return ages, horizon_seconds
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from ``0,1,2``; raises `UserError`."""
+    """Seeds from ``0,1,2``, each once; raises `UserError`."""
     from graph.errors import UserError
 
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise UserError(f"--seeds {text}: give whole numbers from 0, such as 0,1,2")
-    return tuple(int(part) for part in parts)
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def load_cascades(path: Path, limit: int | None = None) -> list[Cascade]:
-    """The cascades of an event file, with progress on a terminal; raises `EventFileError`."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _others(training: list[Cascade], scored: list[Cascade]) -> list[Cascade]:
+    """The training cascades that are not scored; says how many are, since a model must not have seen its test.
 
-    from forecasters.labels import read_labelled_cascades
+    Raises `UserError` when none is left.
+    """
+    from graph.errors import UserError
+    from streams.cli.cascade_files import say
 
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(f"reading {path.name}", total=None)
-        found = read_labelled_cascades(
-            path, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
-    return found[:limit]
+    tested = {cascade.id for cascade in scored}
+    others = [cascade for cascade in training if cascade.id not in tested]
+    if len(others) < len(training):
+        say(f"{len(training) - len(others)} cascades of --train are in --data too and were left out of the training")
+    if not others:
+        raise UserError("--train has no cascade that is not in --data; give other cascades to train on")
+    return others
 
 
 @contextmanager
-def _notices() -> Iterator[Callable[[str], None] | None]:
-    """A line on a terminal that says what is at work; None in a pipe."""
+def _bar() -> Iterator[Callable[[float, str], None] | None]:
+    """A bar on a terminal that says what is at work; None in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
+    from rich.progress import Progress
 
-    with Console(stderr=True).status("evaluating") as status:
-        yield status.update
-
-
-COLUMNS = ("model", "observe", "n", "MSLE", "MAPE", "MALE", "PCC", "R2", "coverage")
-
-
-def table_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The rows as text, in the order of `COLUMNS`; a spread over several seeds follows its mean."""
-    cells = []
-    for row in rows:
-        metrics = []
-        for metric in ("msle", "mape", "male", "pcc", "r2", "coverage"):
-            mean, spread = row[metric], row[f"{metric}_std"]
-            text = "-" if mean is None else f"{mean:.3f}"
-            metrics.append(f"{text} ± {spread:.3f}" if spread and len(row["seeds"]) > 1 else text)
-        cells.append([row["model"], f"{row['observe_seconds'] / 3600:g} h", str(row["n"]), *metrics])
-    return cells
-
-
-def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(cells) + " |" for cells in table_cells(rows)]
-    return "\n".join(lines)
-
-
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    first = rows[0]
-    title = f"{first['data']}, {first['split']} split, horizon {first['horizon_seconds'] / 3600:g} h"
-    table = Table(title=title)
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for cells in table_cells(rows):
-        table.add_row(*cells)
-    Console().print(table)
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("evaluating", total=1.0)
+        yield lambda share, text: shown.update(task, completed=share, description=text)

@@ -25,7 +25,7 @@ def atomic_lines(path: Path, lines: Iterable[bytes]) -> int:
     try:
         handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
     except OSError as error:
-        raise UserError(f"{path}: cannot write there: {error.strerror}; choose another --output") from None
+        raise UserError(f"{path}: cannot write there: {error.strerror}; choose another place") from None
     temporary = Path(name)
     try:
         with _compressing(os.fdopen(handle, "wb"), path.suffix) as file:

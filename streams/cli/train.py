@@ -48,7 +48,7 @@ def train(
     from forecasters.training import TrainingPlan, train_version
     from graph.durations import parse_duration
     from graph.errors import UserError
-    from streams.cli.evaluate import load_cascades
+    from streams.cli.cascade_files import load_cascades
     from streams.cli.results import print_result
 
     forecaster_class(model)
@@ -61,7 +61,7 @@ def train(
     plan = TrainingPlan(model, horizon_seconds, ages, split_kind(split), seed, epochs)
     store = ModelStore(output or user_store_directory())
     began = time.perf_counter()
-    cascades = load_cascades(data, max_cascades)
+    cascades = load_cascades([data], max_cascades)
     with _epochs() as progress:
         stored, results = train_version(
             cascades,

@@ -76,7 +76,7 @@ def test_markdown_is_a_table_with_spreads_over_seeds(app: typer.Typer, data: Pat
     lines = RUN.invoke(app, ["evaluate", "--data", str(data), *options]).stdout.splitlines()
     assert lines[0] == "| model | observe | n | MSLE | MAPE | MALE | PCC | R2 | coverage |"
     assert len(lines) == 3
-    assert lines[2].startswith("| mean | 1 h | ")
+    assert lines[2].startswith("| mean | 1h | ")
     assert "±" in lines[2]
 
 

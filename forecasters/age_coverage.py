@@ -1,0 +1,47 @@
+"""Coverage of intervals at random ages, by bucket of age: what a stream sees, rather than two round ages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from forecasters.base import Case, Forecaster
+from forecasters.dataset import increments, rolling_cases
+from forecasters.runs import AgeCoverage
+from graph import Cascade
+
+AGE_BUCKETS_SECONDS: Final = ((300.0, 900.0), (900.0, 3600.0), (3600.0, 10_800.0), (10_800.0, 43_200.0))
+"""5 to 15 minutes, 15 to 60 minutes, 1 to 3 hours, 3 to 12 hours."""
+
+
+def bucket_cases(
+    cascades: Sequence[Cascade], bucket: tuple[float, float], horizon_seconds: float, *, least: int, seed: int
+) -> list[Case]:
+    """One case of each cascade that has ``least`` events at an age drawn from ``bucket``, uniform in log age."""
+    low, high = bucket
+    found = []
+    for index, cascade in enumerate(cascades):
+        rng = np.random.default_rng((seed, int(low), index))
+        age = math.exp(rng.uniform(math.log(low), math.log(high)))
+        found += rolling_cases([cascade], horizon_seconds, ages=[age], min_events=least)
+    return found
+
+
+def coverage_by_age(
+    forecaster: Forecaster, cascades: Sequence[Cascade], horizon_seconds: float, *, least: int, seed: int = 0
+) -> tuple[AgeCoverage, ...]:
+    """How often the intervals of ``forecaster`` hold the truth in each bucket; one without cases is left out."""
+    rows = []
+    for bucket in AGE_BUCKETS_SECONDS:
+        found = bucket_cases(cascades, bucket, horizon_seconds, least=least, seed=seed)
+        if not found:
+            continue
+        examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in found]
+        forecasts = forecaster.forecast(examples)
+        actual = increments(found)
+        covered = int(np.sum((forecasts.low <= actual) & (actual <= forecasts.high)))
+        rows.append(AgeCoverage(*bucket, len(found), covered))
+    return tuple(rows)
