@@ -83,13 +83,18 @@ def _points_needed(change: Tensor, tolerance: float) -> Tensor:
 
 
 def integrate(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TOLERANCE) -> Tensor:
-    """Lambda(t_o) = int_0^{t_o} lambda(h(t)) dt for each sample, (B,); pieces of width 0 cost nothing."""
+    """int_0^1 lambda(h(t)) dt for each sample, (B,)."""
+    return integrate_pieces(intensity, path, tolerance).sum(0)
+
+
+def integrate_pieces(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TOLERANCE) -> Tensor:
+    """The integral of lambda(h(t)) over each piece of the path, (S, B); pieces of width 0 cost nothing."""
     S, B, p, d = path.coefficients.shape
     grad = torch.is_grad_enabled()
-    total = path.final.new_zeros(B)
+    total = path.final.new_zeros(S * B)
     flat = (path.widths.reshape(-1) > 0).nonzero().squeeze(1)
     if len(flat) == 0:
-        return total
+        return total.view(S, B)
     starts, coefficients = path.starts.reshape(S * B, d), path.coefficients.reshape(S * B, p, d)
     scales, widths = path.scales.reshape(S * B, p), path.widths.reshape(S * B)
     with torch.no_grad():
@@ -112,6 +117,5 @@ def integrate(intensity: Intensity, path: Path, tolerance: float = QUADRATURE_TO
         powers = x[:, None] ** torch.arange(1, p + 1, device=x.device, dtype=x.dtype)  # (q, p)
         weights = scales[index][:, None, :] * powers  # (m, q, p)
         states = torch.baddbmm(starts[index][:, None], weights, coefficients[index])  # (m, q, d)
-        pieces = widths[index] * (intensity(states) @ w)
-        total = total.index_add(0, index % B, pieces)
-    return total
+        total = total.index_copy(0, index, widths[index] * (intensity(states) @ w))
+    return total.view(S, B)

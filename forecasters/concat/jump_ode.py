@@ -34,7 +34,8 @@ class Path:
     """The solved path as S smooth pieces: h(start + x width) = starts + sum_k x^k scales_k coefficients_k, 0 <= x <= 1.
 
     Shapes: starts (S, B, d), coefficients (S, B, p, d), scales (S, B, p), widths (S, B), before (N, B, d) the states
-    just before each event, final (B, d) the state at the observation time.
+    just before each event, final (B, d) the state at time 1. Interval i ends at event i, the last one at time 1; it is
+    made of ``splits[i]`` pieces.
     """
 
     starts: Tensor
@@ -43,15 +44,17 @@ class Path:
     widths: Tensor
     before: Tensor
     final: Tensor
+    splits: list[int]
 
 
 def solve(
     dynamics: Dynamics, cell: nn.GRUCell, initial: Tensor, encoded: Tensor, times: Tensor, present: Tensor
 ) -> Path:
-    """Solve one batch from time 0 to the observation time 1.
+    """Solve one batch from time 0 to time 1, for ConCat the observation time.
 
     ``initial`` (d,) is the learned h(0-); ``encoded`` (N, B, e); ``times`` (N, B) nondecreasing in [0, 1], 0 where
-    absent; ``present`` (N, B) bool, right-aligned: all absent events of a sample come first.
+    absent; ``present`` (N, B) bool. An absent event changes nothing: before a sample's first event at time 0 it pads,
+    later on it asks for the state at that time.
     """
     B = times.shape[1]
     h0 = initial.expand(B, -1)
@@ -110,7 +113,7 @@ def _solve_linear(
         h0, gates, cell.weight_hh, cell.bias_hh, rows[:terms], scales, starts, splits, torch.is_grad_enabled()
     )
     states, coefficients, before, final = solved
-    return Path(states, coefficients, scales, widths, before, final)
+    return Path(states, coefficients, scales, widths, before, final, splits)
 
 
 class _LinearJumps(torch.autograd.Function):
@@ -229,4 +232,5 @@ def _solve_deep(
         widths,
         torch.stack(before) if before else h.new_empty(0, B, d),
         h,
+        splits,
     )

@@ -41,11 +41,30 @@ def solve_dopri5(
     adjoint: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """States before each event (N, B, d), final state (B, d), Lambda (B,); arguments as for `jump_ode.solve`."""
+    before, _, h, integral = solve_dopri5_at_events(
+        dynamics, intensity, cell, initial, encoded, times, present, tolerance=tolerance, adjoint=adjoint
+    )
+    return before, h, integral
+
+
+def solve_dopri5_at_events(
+    dynamics: Dynamics,
+    intensity: Intensity,
+    cell: nn.GRUCell,
+    initial: Tensor,
+    encoded: Tensor,
+    times: Tensor,
+    present: Tensor,
+    *,
+    tolerance: float = 1e-4,
+    adjoint: bool = True,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States before each event (N, B, d), Lambda at each event (N, B), final state (B, d), Lambda in the end (B,)."""
     N, B = times.shape
     h, integral = initial.expand(B, -1), times.new_zeros(B)
     ends = times.new_tensor([0.0, 1.0])
     options = {"rtol": tolerance, "atol": tolerance, "method": "dopri5"}
-    before = []
+    before, integrals = [], []
     start = times.new_zeros(B)
     for i in range(N + 1):
         end = times[i] if i < N else torch.ones_like(start)
@@ -53,11 +72,12 @@ def solve_dopri5(
             # one field an interval: the adjoint reads it again when the gradient runs backwards
             field = _Interval(dynamics, intensity, start[:, None], (end - start)[:, None])
             solver = odeint_adjoint if adjoint else odeint
-            hs, integrals = solver(field, (h, integral), ends, **options)
-            h, integral = hs[-1], integrals[-1]
+            solved = solver(field, (h, integral), ends, **options)
+            h, integral = solved[0][-1], solved[1][-1]
         start = end
         if i < N:
             before.append(h)
+            integrals.append(integral)
             jumped = cell(encoded[i], h)
             h = torch.where(present[i][:, None], jumped, h)
-    return torch.stack(before), h, integral
+    return torch.stack(before), torch.stack(integrals), h, integral
