@@ -3,13 +3,14 @@ each name.
 
 Two stores are searched: the user's (``CASCADECAST_MODELS_DIR``, default ``./models``), then the weights
 shipped in this package. A version appears whole or not at all (written aside, then renamed) and never changes
-afterwards; which one is the champion is a small JSON file that is replaced atomically, so a worker may read
-it at any moment.
+afterwards; which one is the champion is told by `forecasters.promotions`. A user's store may promote a shipped version
+too, and no version of its own may be called as a shipped one is: the ids of forecasts rest on name and version.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
+from forecasters.promotions import ALIASES, Promotion, Promotions, changing, replace_text
 
 __all__ = ["ModelStore", "ModelStoreError", "StoredModel", "load_forecaster", "read_config", "write_config"]
 
@@ -35,12 +37,8 @@ FORMAT: Final = 1
 CONFIG_FILE: Final = "config.json"
 TENSORS_FILE: Final = "model.safetensors"
 CARD_FILE: Final = "card.md"
-ALIASES_FILE: Final = "aliases.json"
 
 SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
-
-
-ALIASES: Final = ("champion", "challenger")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?")
 
@@ -60,7 +58,7 @@ def checked_name(text: str, what: str = "model name") -> str:
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Write config.json; the format version is added here. Numbers must be finite."""
     text = json.dumps({"format": FORMAT, **config}, indent=2, allow_nan=False)
-    _replace_text(directory / CONFIG_FILE, text + "\n")
+    replace_text(directory / CONFIG_FILE, text + "\n")
 
 
 def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any]:
@@ -129,6 +127,8 @@ class ModelStore:
     def __init__(self, root: Path, *, shipped: bool = False) -> None:
         self.root = root
         self.shipped = shipped
+        own = shipped or root.resolve() == SHIPPED_WEIGHTS.resolve()
+        self._behind = None if own else ModelStore(SHIPPED_WEIGHTS, shipped=True)
 
     def names(self) -> list[str]:
         """The models that have at least one version."""
@@ -147,29 +147,45 @@ class ModelStore:
         return sorted(found, key=_natural)
 
     def aliases(self, name: str) -> dict[str, str]:
-        """alias -> version, as promoted."""
-        found = self._alias_file(name).get("aliases", {})
-        return {str(alias): str(version) for alias, version in found.items() if version in self.versions(name)}
+        """alias -> version, as promoted last; one whose version is gone means nothing."""
+        promoted = self.promotions(name).aliases
+        return {alias: version for alias, version in promoted.items() if self._holder(name, version) is not None}
 
-    def history(self, name: str) -> list[dict[str, str | None]]:
-        """Promotions of ``name``, oldest first: alias, version, previous."""
-        return list(self._alias_file(name).get("history", []))
+    def promotions(self, name: str) -> Promotions:
+        """All that was decided about ``name``; raises `ModelStoreError` naming a damaged file."""
+        return Promotions.read(self.root / checked_name(name))
+
+    def tenures(self, name: str, alias: str) -> tuple[tuple[float, StoredModel], ...]:
+        """The versions that ``alias`` means, each from an event time on, ascending; empty where it means none."""
+        return tuple(
+            (since, self.get(name, version))
+            for since, version in self.promotions(name).tenures(alias)
+            if self._holder(name, version) is not None
+        )
+
+    def _holder(self, name: str, version: str) -> ModelStore | None:
+        """The store that has a version: this one, or the shipped one behind it."""
+        return next((store for store in (self, self._behind) if store and version in store.versions(name)), None)
 
     def get(self, name: str, version: str) -> StoredModel:
-        """One version (or the one an alias names); raises `ModelStoreError` that lists what there is."""
-        known = self.versions(name)
+        """One version (or the one an alias names), also a shipped one; raises `ModelStoreError` that lists what there
+        is."""
         aliases = self.aliases(name)
         wanted = aliases.get(version, version)
         checked_name(wanted, "version")
-        if wanted not in known:
-            listed = ", ".join(known) or "none"
-            raise ModelStoreError(f"{self.root}: {name} has no version or alias {version!r} (versions: {listed})")
+        holder = self._holder(name, wanted)
+        if holder is None:
+            listed = ", ".join(self.versions(name)) or "none"
+            shipped = ", ".join(self._behind.versions(name)) if self._behind else ""
+            also = f"; shipped: {shipped}" if shipped else ""
+            raise ModelStoreError(f"{self.root}: {name} has no version or alias {version!r} (versions: {listed}{also})")
         called = tuple(alias for alias, target in sorted(aliases.items()) if target == wanted)
-        return StoredModel(name, wanted, self.root / name / wanted, self.shipped, called)
+        return StoredModel(name, wanted, holder.root / name / wanted, holder.shipped, called)
 
     def next_version(self, name: str) -> str:
-        """The smallest whole number above all numeric versions, as text."""
-        return str(1 + max((int(v) for v in self.versions(name) if v.isdecimal()), default=0))
+        """The smallest whole number above all numeric versions, the shipped ones too, as text."""
+        there = [*self.versions(name), *(self._behind.versions(name) if self._behind else ())]
+        return str(1 + max((int(v) for v in there if v.isdecimal()), default=0))
 
     def publish(
         self,
@@ -187,9 +203,14 @@ class ModelStore:
         self._must_be_writable()
         name = checked_name(forecaster.name)
         version = checked_name(version or self.next_version(name), "version")
+        if version in ALIASES:
+            raise ModelStoreError(f"{version} is an alias; choose another --version")
         target = self.root / name / version
+        taken = f"{target} exists; versions never change, so choose another --version"
         if target.exists():
-            raise ModelStoreError(f"{target} exists; versions never change, so choose another --version")
+            raise ModelStoreError(taken)
+        if self._behind is not None and version in self._behind.versions(name):
+            raise ModelStoreError(f"{name} {version} is a shipped version; choose another --version")
         target.parent.mkdir(parents=True, exist_ok=True)
         forecaster.version = version
         aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
@@ -201,9 +222,12 @@ class ModelStore:
                 write_config(aside, {**config, "version": version, "training": training})
             stored = StoredModel(name, version, target, self.shipped, ())
             text = card(stored) if callable(card) else card
-            _replace_text(aside / CARD_FILE, text)
+            replace_text(aside / CARD_FILE, text)
             aside.chmod(0o755)  # mkdtemp's 0700 would hide the model from a worker under another account
-            aside.rename(target)
+            try:
+                aside.rename(target)
+            except OSError as error:
+                raise ModelStoreError(taken if target.exists() else f"{target}: {error.strerror}") from error
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -211,48 +235,45 @@ class ModelStore:
             self.promote(name, version)
         return self.get(name, version)
 
-    def promote(self, name: str, version: str, alias: str = "champion") -> StoredModel:
-        """Let ``alias`` name ``version`` from now on; the step is kept so that `rollback` can undo it."""
+    def promote(self, name: str, version: str, alias: str = "champion", *, since: float | None = None) -> StoredModel:
+        """Let ``alias`` name ``version``, from event time ``since`` on or else at once; a shipped version too.
+
+        The step is kept so that `rollback` can undo it. Raises `ModelStoreError` that lists what there is.
+        """
         self._must_be_writable()
         _checked_alias(alias)
         model = self.get(name, version)
-        state = self._alias_file(name)
-        aliases = dict(state.get("aliases", {}))
-        previous = aliases.get(alias)
-        aliases[alias] = model.version
-        history = [
-            *state.get("history", []),
-            {"alias": alias, "version": model.version, "previous": previous},
-        ]
-        self._write_aliases(name, aliases, history)
+        folder = self.root / name
+        with changing(folder):
+            promotions = self.promotions(name)
+            step = Promotion(alias, model.version, self._meant(name, alias), -math.inf if since is None else since)
+            promotions.promoted(step).write(folder)
         return self.get(name, model.version)
 
-    def rollback(self, name: str, alias: str = "champion") -> StoredModel:
-        """Undo the last promotion of ``alias``; raises `ModelStoreError` when there is none before it."""
+    def rollback(self, name: str, alias: str = "champion") -> StoredModel | None:
+        """Undo the last promotion of ``alias``. None when there is no challenger then; raises `ModelStoreError` when
+        there would be no champion."""
         self._must_be_writable()
         _checked_alias(alias)
-        state = self._alias_file(name)
-        history = list(state.get("history", []))
-        last = next((i for i in reversed(range(len(history))) if history[i].get("alias") == alias), None)
-        previous = None if last is None else history[last].get("previous")
-        if last is None or previous is None:
+        if not self.promotions(name).history:
             raise ModelStoreError(f"{self.root}: {name} has had no earlier {alias} to go back to")
-        model = self.get(name, str(previous))
-        del history[last]
-        self._write_aliases(name, {**state.get("aliases", {}), alias: model.version}, history)
-        return self.get(name, model.version)
+        folder = self.root / name
+        with changing(folder):
+            undone = self.promotions(name).rolled_back(alias)
+            if undone is None or (alias == "champion" and alias not in undone.aliases):
+                raise ModelStoreError(f"{self.root}: {name} has had no earlier {alias} to go back to")
+            model = self.get(name, undone.aliases[alias]) if alias in undone.aliases else None
+            undone.write(folder)
+        return None if model is None else self.get(name, model.version)
+
+    def _meant(self, name: str, alias: str) -> str | None:
+        """The version that an alias means, here or, where nothing was promoted here, among the shipped."""
+        stores = [self, *([self._behind] if self._behind else [])]
+        return next((store.aliases(name)[alias] for store in stores if alias in store.aliases(name)), None)
 
     def _must_be_writable(self) -> None:
         if self.shipped:
             raise ModelStoreError(f"{self.root} holds shipped models and is read only; use a store of your own")
-
-    def _alias_file(self, name: str) -> dict[str, Any]:
-        path = self.root / checked_name(name) / ALIASES_FILE
-        return _read_json(path) if path.exists() else {}
-
-    def _write_aliases(self, name: str, aliases: dict[str, str], history: list[Any]) -> None:
-        text = json.dumps({"aliases": aliases, "history": history}, indent=2)
-        _replace_text(self.root / name / ALIASES_FILE, text + "\n")
 
 
 def default_stores(directory: Path | None = None) -> list[ModelStore]:
@@ -264,23 +285,45 @@ def find_model(spec: str, directory: Path | None = None) -> StoredModel | None:
     """The stored model that ``name``, ``name@version`` or ``name@champion`` means, or None for a bare,
     unstored name.
 
-    A bare name means its champion, in the user's store if one was promoted there, else the newest shipped
-    version. Raises `ModelStoreError` for a bad name, or a version or alias that no store has.
+    A bare name means its champion as promoted last, in the user's store if one was promoted there, else the newest
+    shipped version. Raises `ModelStoreError` for a bad name, or a version or alias that no store has.
+    """
+    tenures = find_tenures(spec, directory)
+    return tenures[-1][1] if tenures else None
+
+
+def find_tenures(spec: str, directory: Path | None = None) -> tuple[tuple[float, StoredModel], ...]:
+    """As `find_model`, with what counts before a promotion that was given an event time.
+
+    (event time from which on, version), ascending, the first for all earlier times; empty for a bare, unstored name.
     """
     name, _, wanted = spec.partition("@")
     checked_name(name)
     stores = default_stores(directory)
     for store in stores:
-        if (wanted or "champion") in (*store.aliases(name), *store.versions(name)):
-            return store.get(name, wanted or "champion")
+        if wanted and wanted not in ALIASES:
+            if wanted in store.versions(name):
+                return ((-math.inf, store.get(name, wanted)),)
+        elif tenures := store.tenures(name, wanted or "champion"):
+            return tenures
     if wanted in ("", "champion"):
         shipped = stores[-1].versions(name)
         if shipped:
-            return stores[-1].get(name, shipped[-1])
+            return ((-math.inf, stores[-1].get(name, shipped[-1])),)
     if not wanted:
-        return None
+        return ()
     places = " and ".join(str(store.root) for store in stores)
     raise ModelStoreError(f"no model {spec!r} in {places}; 'cascadecast models list' shows what there is")
+
+
+def find_alias(name: str, alias: str, directory: Path | None = None) -> tuple[float, StoredModel] | None:
+    """What an alias means, as promoted last: (event time from which on, version); None where it means nothing."""
+    _checked_alias(alias)
+    if alias == "champion":
+        tenures = find_tenures(name, directory)
+    else:
+        tenures = next((t for store in default_stores(directory) if (t := store.tenures(name, alias))), ())
+    return tenures[-1] if tenures else None
 
 
 def load_forecaster(spec: str, directory: Path | None = None) -> Forecaster:
@@ -320,10 +363,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ModelStoreError(f"{path}: must hold a JSON object; restore the file")
     return found
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Write and rename: a reader sees the old file or the new one, whole."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

@@ -15,7 +15,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from streams.faust_internals import BoundedWorker, TableSegmentStore
 from streams.inference import ForecastService
+from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
+from streams.model_watch import ModelWatch
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
@@ -81,9 +83,15 @@ class FaustSource:
 
 
 def build_app(
-    settings: Settings, service: ForecastService, partitions: int, replication: int, log_handler: logging.Handler
+    settings: Settings,
+    service: ForecastService,
+    loader: LineupLoader,
+    partitions: int,
+    replication: int,
+    log_handler: logging.Handler,
 ) -> faust.App:
-    """The app of one worker. ``partitions`` is the source topic's count, which the changelog must match."""
+    """The app of one worker; it asks ``loader`` for newer models. ``partitions`` is the source topic's count, which the
+    changelog must match."""
     app = faust.App(
         settings.app_id,
         broker=";".join(f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")),
@@ -151,6 +159,7 @@ def build_app(
     app.cascadecast = core
     _add_agent(app, core, source, settings)
     _add_lifecycle(app, core, source)
+    _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
     _add_pages(app, core)
     return app
 
@@ -233,6 +242,12 @@ def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT) -> No
     @app.timer(IDLE_CHECK_SECONDS)
     async def clock() -> None:
         await core.tick()
+
+
+def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> None:
+    @app.task
+    async def follow_the_model_store() -> None:
+        await watch.run(poll_seconds)
 
 
 def _add_pages(app: faust.App, core: WorkerCore) -> None:

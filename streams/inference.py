@@ -11,9 +11,9 @@ import numpy as np
 
 from forecasters.base import Forecaster, Forecasts
 from forecasters.intervals import DEFAULT_LEVEL
-from forecasters.model_store import load_forecaster
 from graph import Cascade, CascadeView
 from streams.lineup import Lineup, Role, Share
+from streams.lineup_loading import LineupLoader
 from streams.partition import Due
 from streams.records import ForecastRecord, forecast_id, rounded
 from streams.settings import Settings
@@ -121,11 +121,13 @@ class ForecastService:
         )
 
 
-def load_service(settings: Settings) -> ForecastService:
-    """Load the models of the settings from the model store or the shipped weights; raises ModelStoreError."""
+def load_service(settings: Settings, loader: LineupLoader | None = None) -> ForecastService:
+    """Load the models of the settings from the model store or the shipped weights; raises `UserError`.
+
+    A worker gives the ``loader`` by which it follows the store afterwards; without one the champions are loaded once.
+    """
     import torch
 
     # A batch is small: more threads than one cost more in waiting for each other than they compute.
     torch.set_num_threads(settings.inference_threads)
-    models = [load_forecaster(spec, settings.models_dir) for spec in settings.models]
-    return ForecastService(models, settings.horizon_seconds)
+    return ForecastService((loader or LineupLoader(settings)).load(), settings.horizon_seconds)

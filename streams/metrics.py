@@ -21,6 +21,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._shown_models: set[tuple[str, str, str]] = set()
         self.received = Counter(
             "cascadecast_events_received", "Records taken from the events topic.", registry=self.registry
         )
@@ -147,9 +148,12 @@ class WorkerMetrics:
 
     def show_lineup(self, lineup: Lineup) -> None:
         """Tell which models are loaded, and no more of those that were."""
-        self.models.clear()
-        for role, model in lineup.members():
-            self.models.labels(model.name, model.version, role.value).set(1)
+        loaded = {(model.name, model.version, role.value) for role, model in lineup.members()}
+        for labels in loaded:
+            self.models.labels(*labels).set(1)
+        for labels in self._shown_models - loaded:
+            self.models.remove(*labels)
+        self._shown_models = loaded
 
     def forget_partition(self, partition: int) -> None:
         """Drop the series of a partition that another worker owns now."""

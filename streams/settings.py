@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     app_id: str = Field("cascadecast", pattern=r"^[a-zA-Z0-9._-]+$", max_length=200)
     topic_prefix: str = Field("social", pattern=r"^[a-zA-Z0-9._-]+$", max_length=100)
     data_dir: Path = Field(Path("cascadecast-data"), description="Local copy of the durable state.")
+    challengers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("all",),
+        min_length=1,
+        description="Whose challengers forecast too, apart: all models', none, or models as name or name@version.",
+    )
+    models_poll_seconds: float = Field(
+        5.0, gt=0, description="Wall time between two looks at the model store for newly promoted versions."
+    )
     models_dir: Path = Field(Path("models"), description="Model store beside the shipped weights.")
     batch_max_events: int = Field(2000, ge=1, le=4000)
     batch_within_seconds: float = Field(0.05, gt=0, le=5, description="Wall time a micro-batch may fill.")
@@ -92,7 +100,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     drain_timeout_seconds: float = Field(30.0, gt=0, description="Wall time for finishing work after SIGTERM.")
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "challengers", mode="before")
     @classmethod
     def _split_models(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,12 +1,15 @@
-"""``cascadecast models list | show | promote | rollback``: which model speaks."""
+"""``cascadecast models list | show | promote | rollback | compare``: which model speaks."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from streams.cli import model_comparison
 
 if TYPE_CHECKING:
     from forecasters.model_store import StoredModel
@@ -17,6 +20,9 @@ Store = Annotated[
 Alias = Annotated[str, typer.Option(help="champion or challenger.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
+TRIAL_HORIZON_SECONDS = 86_400.0
+"""The default of workers; each tries the version again with its own."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
@@ -25,23 +31,24 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("promote")(promote)
     group.command("rollback")(rollback)
+    group.command("compare")(model_comparison.compare)
     app.add_typer(group, name="models")
 
 
 def list_models(store: Store = None, json: Json = False) -> None:
-    """List the versions of the store and the shipped ones."""
+    """List the versions of the store and the shipped ones, and what the aliases mean to a worker."""
     from forecasters.model_store import default_stores
     from streams.cli.results import print_result
 
     began = time.perf_counter()
-    found = [
-        place.get(name, version)
+    rows = [
+        _row(place.get(name, version), store)
         for place in default_stores(store)
         for name in place.names()
         for version in place.versions(name)
     ]
     if json:
-        print_result("models list", time.perf_counter() - began, [_row(model) for model in found])
+        print_result("models list", time.perf_counter() - began, rows)
         return
     from rich.console import Console
     from rich.table import Table
@@ -49,9 +56,11 @@ def list_models(store: Store = None, json: Json = False) -> None:
     table = Table()
     for column in ("model", "version", "aliases", "from"):
         table.add_column(column, overflow="fold")
-    for model in found:
-        origin = "shipped" if model.shipped else str(model.directory)
-        table.add_row(model.name, model.version, ", ".join(model.aliases), origin)
+    for row in rows:
+        called = ", ".join(f"{alias}{_since(row['effective_from'].get(alias))}" for alias in row["aliases"])
+        table.add_row(
+            row["model"], row["model_version"], called, "shipped" if row["shipped"] else str(row["directory"])
+        )
     Console().print(table)
 
 
@@ -72,7 +81,7 @@ def show(
         forecaster_class(model)
         raise ModelStoreError(f"{model} has no stored version; 'cascadecast train {model} --data FILE' makes one")
     if json:
-        row = _row(found) | {"config": found.config(), "card": found.card()}
+        row = _row(found, store) | {"config": found.config(), "card": found.card()}
         print_result("models show", time.perf_counter() - began, [row])
         return
     typer.echo(f"{found.name} {found.version}  ({found.directory})\n")
@@ -81,17 +90,31 @@ def show(
 
 def promote(
     name: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="The version that shall speak.")],
+    version: Annotated[str, typer.Argument(help="The version that shall speak, own or shipped; or challenger.")],
     alias: Alias = "champion",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="EVENT_TIME",
+            help="For forecasts as of this event time or later: seconds since 1970, or ISO 8601 with a zone.",
+        ),
+    ] = None,
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Let an alias name a version from now on; a worker loads it when it starts."""
+    """Let an alias name a version from now on; running workers follow within seconds.
+
+    With --from the switch is at an event time, the same on every worker. The version is tried first.
+    """
     from forecasters.model_store import ModelStore, user_store_directory
+    from forecasters.trial import try_out
 
     began = time.perf_counter()
-    found = ModelStore(store or user_store_directory()).promote(name, version, alias)
-    _tell("models promote", began, found, alias, json)
+    place = ModelStore(store or user_store_directory())
+    when = None if since is None else parse_event_time(since)
+    try_out(place.get(name, version).load(), TRIAL_HORIZON_SECONDS)
+    _tell("models promote", began, place.promote(name, version, alias, since=when), alias, store, json)
 
 
 def rollback(
@@ -100,28 +123,67 @@ def rollback(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Undo the last promotion of an alias."""
+    """Undo the last promotion of an alias; running workers follow within seconds."""
     from forecasters.model_store import ModelStore, user_store_directory
+    from streams.cli.results import print_result
 
     began = time.perf_counter()
     found = ModelStore(store or user_store_directory()).rollback(name, alias)
-    _tell("models rollback", began, found, alias, json)
+    if found is not None:
+        _tell("models rollback", began, found, alias, store, json)
+    elif json:
+        print_result("models rollback", time.perf_counter() - began, [])
+    else:
+        typer.echo(f"{name}: there is no {alias} any more")
 
 
-def _tell(command: str, began: float, model: StoredModel, alias: str, json: bool) -> None:
+def parse_event_time(text: str) -> float:
+    """Seconds since 1970 from a number or an ISO 8601 time with a zone; raises `UserError`."""
+    from graph.errors import UserError
+
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        seconds = moment.timestamp() if moment is not None and moment.utcoffset() is not None else -1.0
+    if not 0.0 <= seconds < 253_402_300_800.0:  # the year 10000
+        raise UserError(
+            f"--from {text}: give an event time as seconds since 1970, or as ISO 8601 with a zone: 2012-09-11T03:34:22Z"
+        )
+    return seconds
+
+
+def _tell(command: str, began: float, model: StoredModel, alias: str, store: Path | None, json: bool) -> None:
     from streams.cli.results import print_result
 
+    row = _row(model, store)
     if json:
-        print_result(command, time.perf_counter() - began, [_row(model)])
+        print_result(command, time.perf_counter() - began, [row])
     else:
-        typer.echo(f"{model.name}: {alias} is version {model.version}")
+        origin = " (shipped)" if model.shipped else ""
+        since = _since(row["effective_from"].get(alias))
+        typer.echo(f"{model.name}: {alias} is version {model.version}{origin}{since}")
 
 
-def _row(model: StoredModel) -> dict[str, Any]:
+def _since(seconds: float | None) -> str:
+    return "" if seconds is None else f" from {datetime.fromtimestamp(seconds, UTC).isoformat()} on"
+
+
+def _row(model: StoredModel, store: Path | None) -> dict[str, Any]:
+    """A version, the aliases that mean it to a worker, and from which event times on where not for all."""
+    from forecasters.model_store import find_alias
+    from forecasters.promotions import ALIASES
+
+    called = {alias: found for alias in ALIASES if (found := find_alias(model.name, alias, store))}
+    mine = {alias: since for alias, (since, found) in called.items() if found.directory == model.directory}
     return {
         "model": model.name,
         "model_version": model.version,
-        "aliases": list(model.aliases),
+        "aliases": list(mine),
+        "effective_from": {alias: since for alias, since in mine.items() if since > float("-inf")},
         "shipped": model.shipped,
         "directory": str(model.directory),
     }

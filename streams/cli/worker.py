@@ -36,6 +36,7 @@ def worker(
     """
     from streams.app import build_app
     from streams.inference import load_service
+    from streams.lineup_loading import LineupLoader
     from streams.logs import configure_logging
     from streams.settings import load_settings
     from streams.topics import source_layout
@@ -52,8 +53,9 @@ def worker(
     _require_free(settings.http_host, settings.http_port)
     handler = configure_logging(settings.log_level, settings.log_format)
     partitions, replication = source_layout(settings.bootstrap_servers, settings.topic_prefix)
-    service = load_service(settings)
-    app = build_app(settings, service, partitions, replication, handler)
+    loader = LineupLoader(settings, challengers=True)
+    service = load_service(settings, loader)
+    app = build_app(settings, service, loader, partitions, replication, handler)
     # Faust parses the process arguments itself.
     sys.argv = ["cascadecast", "--quiet", "worker", "--loglevel", settings.log_level, *context.args]
     app.main()

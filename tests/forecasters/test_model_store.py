@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from forecasters.model_store import (
     ModelStore,
     ModelStoreError,
     checked_name,
+    find_alias,
     find_model,
+    find_tenures,
     load_forecaster,
     read_config,
     read_tensors,
@@ -80,8 +83,7 @@ def test_promoting_and_rolling_back(store: ModelStore, mean: MeanForecaster) -> 
     store.promote("mean", "3", "challenger")
     store.promote("mean", "3")
     assert store.aliases("mean") == {"champion": "3", "challenger": "3"}
-    assert store.rollback("mean").version == "2"
-    assert store.rollback("mean").version == "1"
+    assert [getattr(store.rollback("mean"), "version", None) for _ in range(2)] == ["2", "1"]
     assert store.aliases("mean") == {"champion": "1", "challenger": "3"}
     with pytest.raises(ModelStoreError, match="no earlier champion"):
         store.rollback("mean")
@@ -185,3 +187,43 @@ def test_an_alias_of_a_removed_version_no_longer_counts(store: ModelStore, mean:
     path = store.root / "mean" / "aliases.json"
     path.write_text(json.dumps({"aliases": {"champion": "gone"}, "history": []}))
     assert store.aliases("mean") == {}
+
+
+def test_a_shipped_version_is_promoted_by_reference(store: ModelStore) -> None:
+    shipped = find_model("hawkes", store.root)
+    assert shipped is not None
+    mine = store.publish(HawkesForecaster())
+    assert mine.version != shipped.version, "the ids of forecasts rest on name and version"
+    promoted = store.promote("hawkes", shipped.version)
+    assert (promoted.shipped, promoted.directory) == (True, shipped.directory)
+    assert load_forecaster("hawkes", store.root).version == shipped.version
+    back = store.rollback("hawkes")
+    assert back is not None
+    assert back.version == mine.version
+    with pytest.raises(ModelStoreError, match="shipped version"):
+        store.publish(HawkesForecaster(), version=shipped.version)
+
+
+def test_before_a_promotion_with_a_time_speaks_what_spoke_before(store: ModelStore) -> None:
+    shipped = find_model("hawkes", store.root)
+    assert shipped is not None
+    store.promote("hawkes", shipped.version)
+    mine = store.publish(HawkesForecaster())
+    store.promote("hawkes", mine.version, since=1000.0)
+    assert [(since, found.version) for since, found in find_tenures("hawkes", store.root)] == [
+        (-math.inf, shipped.version),
+        (1000.0, mine.version),
+    ]
+
+
+def test_a_version_is_not_called_as_an_alias_is(store: ModelStore, mean: MeanForecaster) -> None:
+    with pytest.raises(ModelStoreError, match="is an alias"):
+        store.publish(mean, version="challenger")
+
+
+def test_the_last_challenger_can_be_taken_away(store: ModelStore, mean: MeanForecaster) -> None:
+    store.publish(mean)
+    store.promote("mean", "1", "challenger")
+    assert find_alias("mean", "challenger", store.root) is not None
+    assert store.rollback("mean", "challenger") is None
+    assert find_alias("mean", "challenger", store.root) is None
