@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from forecasters.errors import ModelStoreError
+from graph.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,29 @@ class Task:
     """Run once before the first epoch; the weights it leaves are epoch 0, which later ones must improve upon."""
 
 
+Device = Literal["auto", "cpu", "cuda"]
+
+_DEVICE: ContextVar[Device] = ContextVar("device", default="auto")
+
+
+@contextmanager
+def training_on(device: Device) -> Iterator[None]:
+    """While the block runs, `chosen_device` is ``device``; raises `UserError` for cuda where there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu or auto")
+    token = _DEVICE.set(device)
+    try:
+        yield
+    finally:
+        _DEVICE.reset(token)
+
+
 def chosen_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The one of `training_on`; without it, or with ``auto``: CUDA where there is one, else the CPU."""
+    wanted = _DEVICE.get()
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
 
 
 @dataclass(slots=True)
