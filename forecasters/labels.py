@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -32,13 +33,17 @@ class GrowthLabel:
 
 
 class LabelledCascade(Cascade):
-    """A cascade whose events may end before its growth does; ``label`` is None where they tell everything."""
+    """A cascade of a data file, whose events may end before its growth does.
 
-    __slots__ = ("label",)
+    ``label`` is None where the events tell everything; ``population`` says which posts it is one of: those of its file.
+    """
 
-    def __init__(self, id: str) -> None:
+    __slots__ = ("label", "population")
+
+    def __init__(self, id: str, population: str = "") -> None:
         super().__init__(id)
         self.label: GrowthLabel | None = None
+        self.population = population
 
 
 def label_of(cascade: Cascade) -> GrowthLabel | None:
@@ -50,6 +55,11 @@ def observed_until(cascade: Cascade) -> float:
     """The age in seconds up to which the events of the cascade are complete; infinity for a whole one."""
     label = label_of(cascade)
     return math.inf if label is None else label.observed_seconds
+
+
+def population_of(cascade: Cascade) -> str:
+    """The posts that a cascade is one of: the name of its data file without endings, "" where there is none."""
+    return cascade.population if isinstance(cascade, LabelledCascade) else ""
 
 
 class _RootLine(msgspec.Struct):
@@ -64,10 +74,11 @@ def read_labelled_cascades(path: str | os.PathLike[str], *, progress: Progress |
     """
     cascades: dict[str, LabelledCascade] = {}
     decoder = msgspec.json.Decoder(_RootLine)
+    population = Path(path).name.partition(".")[0]
     for number, line, event in read_events_with_lines(path, progress=progress):
         cascade = cascades.get(event.cascade)
         if cascade is None:
-            cascade = cascades[event.cascade] = LabelledCascade(event.cascade)
+            cascade = cascades[event.cascade] = LabelledCascade(event.cascade, population)
         cascade.apply(event)
         # Looking for the key first spares decoding a line twice.
         if event.kind is Kind.POST and LABEL_KEY in line:
