@@ -21,6 +21,7 @@ from forecasters.dataset import (
     rolling_cases,
     split_cases,
 )
+from forecasters.labels import observed_until
 from graph import Cascade
 from graph.durations import format_duration
 
@@ -53,6 +54,9 @@ def rolling_fold(
     cascades: Sequence[Cascade], ages: Sequence[float], horizon_seconds: float, how: SplitKind, *, seed: int, least: int
 ) -> Fold:
     """Cascades split once; random ages drawn by ``seed``. Raises `DatasetError` where an age has too few cases."""
+    for age in ages:
+        if not _lasting(cascades, age):
+            cases(cascades, age, horizon_seconds, 0)  # says that all events end before this age
     rolling = split_cases(rolling_cases(cascades, horizon_seconds, seed=seed), how, seed)
     at = {age: cut_again(rolling, age, horizon_seconds, least) for age in ages}
     for age, split in at.items():
@@ -76,7 +80,7 @@ def held_out_fold(
     for age in ages:
         found = cases(test, age, horizon_seconds, least)
         enough(len(found), len(test), age, least, 1)
-        fitting = cases(training, age, horizon_seconds, least)
+        fitting = cases(_lasting(training, age), age, horizon_seconds, least)
         if training:
             enough(len(fitting), len(training), age, least, MIN_CASES)
         parts = split_cases(fitting, "none", seed)
@@ -85,12 +89,17 @@ def held_out_fold(
 
 
 def cut_again(split: Split, age: float, horizon_seconds: float, least: int) -> Split:
-    """The same cascades in the same parts, cut at one age where they have ``least`` events."""
-    return Split(*(_cut(part, age, horizon_seconds, least) for part in (split.train, split.validation, split.test)))
+    """The same cascades in the same parts, cut at one age where they have ``least`` events and go on till then."""
+
+    def cut(part: Sequence[Case]) -> list[Case]:
+        return cases(_lasting(cascades_of(part), age), age, horizon_seconds, least)
+
+    return Split(cut(split.train), cut(split.validation), cut(split.test))
 
 
-def _cut(part: Sequence[Case], age: float, horizon_seconds: float, least: int) -> list[Case]:
-    return cases(cascades_of(part), age, horizon_seconds, least)
+def _lasting(cascades: Sequence[Cascade], age: float) -> list[Cascade]:
+    """Those whose events are known up to ``age``."""
+    return [cascade for cascade in cascades if observed_until(cascade) >= age]
 
 
 def cascades_of(part: Sequence[Case]) -> list[Cascade]:

@@ -1,65 +1,65 @@
-"""Train one model as the ``train`` command does: cases, fit, a test on cases it never saw, a version in the
-store with its card."""
+"""Train one model as the ``train`` command does: cases, a fit for each seed, a test on cases none of them saw, the best
+of them by validation as a version in the store with its card."""
 
 from __future__ import annotations
 
-import inspect
-import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from forecasters.comparison import compare_at_fixed_ages, comparison_table
-from forecasters.dataset import DatasetError, Split, SplitKind, cases, rolling_cases, split_cases
-from forecasters.fitting import EpochProgress, fit_forecaster, scores_on
+from forecasters.base import Forecaster
+from forecasters.cards import Measured, card
+from forecasters.comparison import compare_at_ages, fixed_ages
+from forecasters.cost import cascades_per_second, parameters_of
+from forecasters.dataset import (
+    DatasetError,
+    Split,
+    cases,
+    increments,
+    rolling_cases,
+    split_cases,
+)
+from forecasters.fitting import fit_forecaster, scores_on
+from forecasters.folds import MIN_CASES
+from forecasters.metrics import msle
 from forecasters.model_store import ModelStore, StoredModel, checked_name
-from forecasters.registry import forecaster_class, new_forecaster, parse_spec
+from forecasters.registry import answers_any_age, new_forecaster, parse_spec
+from forecasters.training_plan import DataFile, TrainingPlan
 from graph import Cascade
 from graph.errors import UserError
 
-MIN_CASCADES: Final = 20
-"""Fewer leave a validation part of two or three: nothing can be chosen or calibrated by that."""
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+COST_CASES: Final = 256
+SeedProgress = Callable[[int, Any], None]
+"""Called with the seed and what the training loop tells of an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """What to train on which cuts; ``observe_seconds`` empty means rolling: random ages up to the horizon."""
+class Candidate:
+    """One seed's fit and its error on the validation part, by which one of them is published."""
 
-    model: str
-    horizon_seconds: float
-    observe_seconds: tuple[float, ...] = ()
-    split: SplitKind = "random"
-    seed: int = 0
-    epochs: int | None = None
-
-    @property
-    def rolling(self) -> bool:
-        """Whether the model must answer at any age."""
-        return not self.observe_seconds
-
-    def command(self, data: str) -> str:
-        """The command line that repeats this training on ``data``."""
-        ages = "--rolling"
-        if self.observe_seconds:
-            ages = f"--observe {','.join(f'{age:g}s' for age in self.observe_seconds)}"
-        epochs = "" if self.epochs is None else f" --epochs {self.epochs}"
-        return (
-            f"cascadecast train {self.model} --data {data} {ages} --horizon {self.horizon_seconds:g}s "
-            f"--split {self.split} --seed {self.seed}{epochs}"
-        )
+    seed: int
+    forecaster: Forecaster
+    validation_msle: float
+    fit_seconds: float
 
 
 def training_split(cascades: Sequence[Cascade], plan: TrainingPlan) -> Split:
     """The cases of a plan in three parts; raises `DatasetError` when there are too few cascades for that."""
+    horizon = plan.horizon_seconds
     if plan.rolling:
-        found = rolling_cases(cascades, plan.horizon_seconds, seed=plan.seed)
+        found = rolling_cases(cascades, horizon, seed=plan.seed)
     else:
-        found = [case for observe in plan.observe_seconds for case in cases(cascades, observe, plan.horizon_seconds)]
+        found = [case for age in plan.observe_seconds for case in cases(cascades, age, horizon, plan.min_events)]
     usable = len({case.graph.id for case in found})
-    if usable < MIN_CASCADES:
+    if usable < MIN_CASES:
         raise DatasetError(
-            f"only {usable} of {len(cascades)} cascades have enough events, {MIN_CASCADES} are needed; "
+            f"only {usable} of {len(cascades)} cascades have enough events, {MIN_CASES} are needed; "
             "give a larger file or a later --observe"
         )
     return split_cases(found, plan.split, plan.seed)
@@ -70,86 +70,136 @@ def train_version(
     plan: TrainingPlan,
     store: ModelStore,
     *,
-    data: str,
-    data_hash: str,
+    files: Sequence[DataFile],
     version: str | None = None,
     resume: bool = False,
-    progress: EpochProgress | None = None,
+    progress: SeedProgress | None = None,
+    scores: Sequence[dict[str, Any]] = (),
 ) -> tuple[StoredModel, dict[str, Any]]:
-    """Train, test and publish; returns the stored version and its results (test scores, counts, cost in
-    seconds)."""
-    name, _ = parse_spec(plan.model)
+    """Train, test and publish; returns the stored version and its results (scores, counts, cost in seconds).
+
+    ``scores`` are rows of an earlier evaluation for the card of a model that holds no test part back.
+    """
+    name, variant = parse_spec(plan.model)
     if version is not None and checked_name(version, "version") in store.versions(name):
         raise UserError(f"{store.root / name / version} exists; versions never change, choose another --version")
     split = training_split(cascades, plan)
-    checkpoint = store.root / name / f".checkpoint-seed{plan.seed}"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
-    began = time.perf_counter()
-    forecaster = fit_forecaster(
-        new_forecaster(plan.model),
-        split,
-        seed=plan.seed,
-        epochs=plan.epochs,
-        progress=progress,
-        checkpoint=checkpoint,
+    checkpoints = [
+        store.root / name / f".checkpoint{f'-{variant}' if variant else ''}-seed{seed}" for seed in plan.training_seeds
+    ]
+    with _training_on(plan):
+        candidates = [
+            _candidate(plan, split, seed, checkpoint, resume, progress)
+            for seed, checkpoint in zip(plan.training_seeds, checkpoints, strict=True)
+        ]
+    best = min(candidates, key=lambda candidate: candidate.validation_msle)
+    results = _results(best, candidates, split)
+    measured = Measured(
+        results=results,
+        seeds=[_seed_row(candidate, split) for candidate in candidates],
+        rows=_compared(best, plan, split, files) if split.test else list(scores),
+        held_out=bool(split.test),
+        cost=_cost(best.forecaster, plan, split),
     )
-    fitted = time.perf_counter() - began
-    results: dict[str, Any] = {
-        **scores_on(forecaster, split.test),
-        "train_cases": len(split.train),
-        "validation_cases": len(split.validation),
-        "test_cases": len(split.test),
-        "fit_seconds": round(fitted, 2),
-    }
-    beside = ""
-    if plan.rolling:
-        beside = comparison_table(compare_at_fixed_ages(forecaster, split, plan.horizon_seconds, seed=plan.seed))
     protocol = {
+        "variant": variant,
         "observe_seconds": list(plan.observe_seconds) or "rolling",
         "horizon_seconds": plan.horizon_seconds,
         "split": plan.split,
         "seed": plan.seed,
-        "data": data,
-        "data_xxh3_128": data_hash,
-        "command": plan.command(data),
+        "seeds": list(plan.training_seeds),
+        "published_seed": best.seed,
+        "data": [{"name": file.name, "xxh3_128": file.xxh3_128, "cascades": file.cascades} for file in files],
+        "command": plan.command([file.name for file in files]),
     }
     stored = store.publish(
-        forecaster,
+        best.forecaster,
         version=version,
-        training={**protocol, "results": results},
-        card=card(plan.model, protocol, results, beside),
+        training={
+            **protocol,
+            "results": results,
+            "seeds_results": measured.seeds,
+            "rows": measured.rows,
+            "cost": measured.cost,
+        },
+        card=card(plan.model, protocol, measured),
     )
-    checkpoint.unlink(missing_ok=True)
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
     return stored, results
 
 
-def card(name: str, protocol: dict[str, Any], results: dict[str, Any], beside: str = "") -> str:
-    """The model card (Markdown), written by the run itself so that it cannot claim what was not measured.
+def _training_on(plan: TrainingPlan) -> AbstractContextManager[None]:
+    if plan.device == "auto":
+        return nullcontext()  # spares a model without PyTorch its import
+    from forecasters.training_loop import training_on
 
-    ``beside`` is the table of a rolling model and of baselines fitted at fixed ages, if any.
-    """
-    kind = forecaster_class(parse_spec(name)[0])
-    verb = "Trained" if kind.needs_training else "Intervals calibrated (nothing else is learned)"
-    summary = inspect.cleandoc(kind.__doc__ or "")
-    told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in protocol.items())
-    measured = "\n".join(
-        f"| {key.replace('_', ' ')} | {value:.4g} |"
-        if isinstance(value, float)
-        else f"| {key.replace('_', ' ')} | {value} |"
-        for key, value in results.items()
+    return training_on(plan.device)
+
+
+def _candidate(
+    plan: TrainingPlan, split: Split, seed: int, checkpoint: Path, resume: bool, progress: SeedProgress | None
+) -> Candidate:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+
+    def told(epoch: Any) -> None:
+        if progress is not None:
+            progress(seed, epoch)
+
+    began = time.perf_counter()
+    forecaster = fit_forecaster(
+        new_forecaster(plan.model), split, seed=seed, epochs=plan.epochs, progress=told, checkpoint=checkpoint
     )
-    if beside:
-        beside = (
-            "### Beside baselines at fixed ages\n\nThe same test cascades, those with 10 events or more by then; each "
-            f"baseline was fitted at that very age, this model at any.\n\n{beside}\n"
-        )
-    return (
-        f"# {name}\n\n{summary}\n\n## {verb} on\n\n{told}\n\n"
-        "## Measured on the test part\n\nCascades that neither the fit nor any choice has seen; errors in log2.\n\n"
-        f"| what | value |\n|---|---|\n{measured}\n\n{beside}"
-        f"Fitted on {platform.machine()} {platform.system()}, Python {platform.python_version()}.\n\n"
-        "## Mind\n\nThe model knows the platform and the years of its data. On other posts look at the coverage and "
-        "the squared log error of its published scores before trusting it.\n"
+    seconds = time.perf_counter() - began
+    judged = split.validation or split.train
+    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in judged]
+    return Candidate(seed, forecaster, msle(forecaster.forecast(examples).increment, increments(judged)), seconds)
+
+
+def _results(best: Candidate, candidates: Sequence[Candidate], split: Split) -> dict[str, Any]:
+    scores = scores_on(best.forecaster, split.test) if split.test else {}
+    return {
+        **scores,
+        "validation_msle": best.validation_msle,
+        "train_cases": len(split.train),
+        "validation_cases": len(split.validation),
+        "test_cases": len(split.test),
+        "fit_seconds": round(sum(candidate.fit_seconds for candidate in candidates), 2),
+    }
+
+
+def _seed_row(candidate: Candidate, split: Split) -> dict[str, Any]:
+    row: dict[str, Any] = {"seed": candidate.seed, "validation_msle": round(candidate.validation_msle, 6)}
+    if split.test:
+        scores = scores_on(candidate.forecaster, split.test)
+        row |= {"test_msle": round(scores["msle"], 6), "test_coverage": round(scores["coverage"], 6)}
+    return {**row, "fit_seconds": round(candidate.fit_seconds, 2)}
+
+
+def _compared(best: Candidate, plan: TrainingPlan, split: Split, files: Sequence[DataFile]) -> list[dict[str, Any]]:
+    return compare_at_ages(
+        best.forecaster,
+        plan.model,
+        split,
+        plan.observe_seconds or fixed_ages(plan.horizon_seconds),
+        plan.horizon_seconds,
+        data=", ".join(file.name for file in files),
+        any_age=plan.rolling and answers_any_age(plan.model),
+        least=plan.min_events,
+        seed=plan.seed,
     )
+
+
+def _cost(forecaster: Forecaster, plan: TrainingPlan, split: Split) -> dict[str, Any]:
+    some = (split.test or split.validation or split.train)[:COST_CASES]
+    speed, of_hawkes = cascades_per_second(forecaster, some), cascades_per_second(new_forecaster("hawkes"), some)
+    return {
+        "parameters": parameters_of(forecaster),
+        "cascades_per_second": round(speed, 1),
+        "cascades_per_second_hawkes": round(of_hawkes, 1),
+        "ratio_to_hawkes": round(speed / of_hawkes, 3),
+        "batch": len(some),
+        "device": plan.device,
+    }

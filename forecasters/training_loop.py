@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from forecasters.errors import ModelStoreError
+from forecasters.training_plan import Device
 from graph.errors import UserError
 
 
@@ -66,8 +67,6 @@ class Task:
     warm_up: Callable[[], None] | None = None
     """Run once before the first epoch; the weights it leaves are epoch 0, which later ones must improve upon."""
 
-
-Device = Literal["auto", "cpu", "cuda"]
 
 _DEVICE: ContextVar[Device] = ContextVar("device", default="auto")
 

@@ -49,7 +49,9 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(help="Model to compare with, pair by pair.  [default: lightgbm if it takes part]")
     ] = None,
-    max_cascades: Annotated[int | None, typer.Option(min=1, help="Use the first N cascades of each file.")] = None,
+    max_cascades: Annotated[
+        int | None, typer.Option(min=1, help="Score only the first N cascades of the file.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs for neural models.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the result into this .svg or .png; needs the extra 'plot'.")
@@ -96,7 +98,7 @@ def evaluate(
         check_plot(plot)
     began = time.perf_counter()
     cascades = load_cascades([data], max_cascades)
-    training = _others(load_cascades(training_files, max_cascades), cascades) if training_files else []
+    training = _others(load_cascades(training_files), cascades) if training_files else []
     with _bar() as progress:
         found = evaluated(cascades, plan, data=data.name, training=training, progress=progress)
     rows = [{**row, "train": [path.name for path in training_files]} for row in found.rows]
@@ -112,14 +114,14 @@ def evaluate(
         print_table(rows)
 
 
-def parse_ages(observe: str, horizon: str) -> tuple[tuple[float, ...], float]:
-    """Observation ages, each once, and the horizon, in seconds; raises `UserError` for an age at or past it."""
+def parse_ages(observe: str | None, horizon: str) -> tuple[tuple[float, ...], float]:
+    """Observation ages (each once) and the horizon in seconds; raises `UserError` for an age at or past it."""
     from graph.durations import parse_duration
     from graph.errors import UserError
 
-    ages = tuple(dict.fromkeys(parse_duration(part) for part in observe.split(",")))
+    ages = () if observe is None else tuple(dict.fromkeys(parse_duration(part) for part in observe.split(",")))
     horizon_seconds = parse_duration(horizon)
-    if max(ages) >= horizon_seconds:
+    if ages and max(ages) >= horizon_seconds:
         raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
     return ages, horizon_seconds
 

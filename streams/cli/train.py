@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
 def register(app: typer.Typer) -> None:
@@ -20,8 +20,13 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="mean, log-linear, ridge, lightgbm, seismic, hawkes, concat.")],
-    data: Annotated[Path, typer.Option(help="Event file with whole cascades (JSONL, plain, .gz or .zst).")],
+    model: Annotated[
+        str, typer.Argument(help="Name, such as ridge, lightgbm or concat, or a variant, such as concat:paper.")
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Event file with whole cascades (JSONL, plain, .gz or .zst). May be given several times."),
+    ],
     observe: Annotated[
         str | None, typer.Option(help="Train for these ages only, such as 1h.  [default: rolling, any age]")
     ] = None,
@@ -29,65 +34,107 @@ def train(
         bool, typer.Option("--rolling", help="Train for any age; the default without --observe.")
     ] = False,
     horizon: Annotated[str, typer.Option(help="Age at which popularity is forecast.")] = "24h",
-    split: Annotated[str, typer.Option(help="random or time: how the test part is chosen.")] = "random",
+    split: Annotated[
+        str, typer.Option(help="random or time: how the test part is chosen. none: train on it too.")
+    ] = "random",
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the cuts and the training.")] = 0,
+    seeds: Annotated[
+        str | None, typer.Option(help="Train with each, such as 0,1,2; the best by validation is stored.")
+    ] = None,
+    min_events: Annotated[
+        int,
+        typer.Option(min=1, help="Compare at fixed ages on cascades with so many events by then, the post counted."),
+    ] = 10,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs for neural models.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for neural models.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from where an interrupted run stopped.")] = False,
+    scores: Annotated[
+        Path | None, typer.Option(help="With --split none: 'evaluate --json' of the same model, for its card.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Model store.  [default: $CASCADECAST_MODELS_DIR or ./models]")
     ] = None,
     version: Annotated[str | None, typer.Option(help="Name of the version.  [default: the next number]")] = None,
-    max_cascades: Annotated[int | None, typer.Option(min=1, help="Use the first N cascades of the file.")] = None,
+    max_cascades: Annotated[int | None, typer.Option(min=1, help="Use the first N cascades of each file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Fit a model, stop by the validation part, measure it on the test part and store it with a card that
-    says so."""
-    from forecasters.dataset import data_hash, split_kind
+    """Fit a model, stop by the validation part, measure it on the test part beside all baselines and store it with a
+    card that says so."""
+    from forecasters.dataset import split_kind
     from forecasters.model_store import ModelStore, user_store_directory
-    from forecasters.registry import forecaster_class
-    from forecasters.training import TrainingPlan, train_version
-    from graph.durations import parse_duration
+    from forecasters.registry import parse_spec
+    from forecasters.training import train_version
+    from forecasters.training_plan import TrainingPlan, device_named
     from graph.errors import UserError
-    from streams.cli.cascade_files import load_cascades
+    from streams.cli.cascade_files import load_data_files
+    from streams.cli.evaluate import parse_ages, parse_seeds
     from streams.cli.results import print_result
 
-    forecaster_class(model)
+    parse_spec(model)
     if rolling and observe is not None:
         raise UserError("--rolling trains for any age, --observe for given ones; leave one of them out")
-    ages = () if observe is None else tuple(parse_duration(part) for part in observe.split(","))
-    horizon_seconds = parse_duration(horizon)
-    if ages and max(ages) >= horizon_seconds:
-        raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
-    plan = TrainingPlan(model, horizon_seconds, ages, split_kind(split), seed, epochs)
+    how = split_kind(split)
+    if scores is not None and how != "none":
+        raise UserError("--scores goes with --split none; with a test part the run measures itself")
+    ages, horizon_seconds = parse_ages(observe, horizon)
+    plan = TrainingPlan(
+        model,
+        horizon_seconds,
+        ages,
+        split=how,
+        seed=seed,
+        seeds=() if seeds is None else parse_seeds(seeds),
+        epochs=epochs,
+        min_events=min_events,
+        device=device_named(device),
+    )
+    earlier = [] if scores is None else read_scores(scores)
     store = ModelStore(output or user_store_directory())
     began = time.perf_counter()
-    cascades = load_cascades([data], max_cascades)
-    with _epochs() as progress:
+    cascades, files = load_data_files(data, max_cascades)
+    with _epochs(plan.training_seeds) as progress:
         stored, results = train_version(
-            cascades,
-            plan,
-            store,
-            data=data.name,
-            data_hash=data_hash([data]),
-            version=version,
-            resume=resume,
-            progress=progress,
+            cascades, plan, store, files=files, version=version, resume=resume, progress=progress, scores=earlier
         )
     row = {"model": stored.name, "model_version": stored.version, "directory": str(stored.directory), **results}
     if json:
         print_result("train", time.perf_counter() - began, [row])
         return
     typer.echo(f"{stored.name} {stored.version} is in {stored.directory}")
-    typer.echo(
-        f"test MSLE {results['msle']:.3f}, coverage {results['coverage']:.2f}, fitted in {results['fit_seconds']} s"
-    )
+    typer.echo(_told(results))
     if "champion" not in stored.aliases:
         typer.echo(f"to use it: cascadecast models promote {stored.name} {stored.version}")
 
 
+def _told(results: dict[str, Any]) -> str:
+    fitted = f"fitted in {results['fit_seconds']} s"
+    if "msle" not in results:
+        return f"validation MSLE {results['validation_msle']:.3f}, no test part, {fitted}"
+    return f"test MSLE {results['msle']:.3f}, coverage {results['coverage']:.2f}, {fitted}"
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    """The rows of an ``evaluate --json``; raises `UserError` for any other file."""
+    import msgspec
+
+    from forecasters.comparison import ROW_KEYS
+    from graph.errors import UserError
+
+    try:
+        document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        rows = document["results"]
+        if document["command"] != "evaluate" or not rows or any(not row.keys() >= ROW_KEYS for row in rows):
+            raise ValueError("other contents")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; name the output of 'evaluate --json'") from None
+    except (msgspec.DecodeError, KeyError, ValueError, AttributeError):
+        raise UserError(f"{path}: is no output of 'evaluate --json' of this version; write it anew") from None
+    return list(rows)
+
+
 @contextmanager
-def _epochs() -> Iterator[Callable[[Any], None] | None]:
-    """A bar of epochs on a terminal; None in a pipe."""
+def _epochs(seeds: Sequence[int]) -> Iterator[Callable[[int, Any], None] | None]:
+    """A bar of the epochs of each seed on a terminal; None in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -95,10 +142,11 @@ def _epochs() -> Iterator[Callable[[Any], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("training", total=None)
+        tasks = {seed: shown.add_task(f"seed {seed}", total=None) for seed in seeds}
 
-        def update(epoch: Any) -> None:
+        def update(seed: int, epoch: Any) -> None:
             text = f"epoch {epoch.number}, validation MSLE {epoch.validation_msle:.3f} (best {epoch.best_msle:.3f})"
-            shown.update(task, completed=epoch.number, total=epoch.of, description=text)
+            task = tasks[seed]
+            shown.update(task, completed=epoch.number, total=epoch.of, description=f"seed {seed}, {text}")
 
         yield update

@@ -1,30 +1,46 @@
-"""A rolling model is put beside baselines on the same cascades, at ages the field reports."""
+"""A model is put beside all baselines on the same held-back cascades, at ages the field reports."""
 
 from __future__ import annotations
 
-from forecasters.comparison import compare_at_fixed_ages, comparison_table
-from forecasters.dataset import rolling_cases, split_cases
+import pytest
+
+from forecasters.comparison import compare_at_ages, comparison_table, coverage_table, fixed_ages
+from forecasters.dataset import Split, rolling_cases, split_cases
+from forecasters.registry import BASELINES
 from forecasters.ridge import RidgeForecaster
-from tests.forecasters.test_concat_forecaster import DAY, simulated
+from tests.forecasters.cascades import random_cascades
+
+HOUR, DAY = 3600.0, 86_400.0
 
 
-def test_every_model_is_judged_on_the_same_held_back_cascades() -> None:
-    split = split_cases(rolling_cases(simulated(60), DAY, per_cascade=2), "random")
-    rows = compare_at_fixed_ages(RidgeForecaster().fit(split.train, split.validation), split, DAY)
-    held_back = {case.graph.id for case in split.test}
-    assert [(row["observe_seconds"], row["model"]) for row in rows[-4:]] == [
-        (3600.0, "mean"),
-        (3600.0, "log-linear"),
-        (3600.0, "ridge"),
-        (3600.0, "ridge"),
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return split_cases(rolling_cases(random_cascades(80), DAY, per_cascade=2), "random")
+
+
+def test_every_model_is_judged_on_the_same_held_back_cascades(split: Split) -> None:
+    ridge = RidgeForecaster().fit(split.train, split.validation)
+    rows = compare_at_ages(ridge, "mine", split, (HOUR, 6 * HOUR), DAY, data="d", any_age=True)
+    assert [(row["observe_seconds"], row["model"]) for row in rows] == [
+        (age, model) for age in (HOUR, 6 * HOUR) for model in (*BASELINES, "mine")
     ]
-    assert {row["n"] for row in rows[-4:]} == {len(held_back)}
+    held_back = {case.graph.id for case in split.test}
+    assert all(0 < row["n"] <= len(held_back) for row in rows)
+    assert {row["reference"] for row in rows} == {"lightgbm"}
     table = comparison_table(rows)
     assert table.count("\n") == 2 + len(rows)
-    assert "| 60 min | mean |" in table
+    assert "| 1h | mean |" in table
+    assert "| 5m to 15m | " in coverage_table(rows)
 
 
-def test_an_age_past_the_horizon_is_left_out() -> None:
-    split = split_cases(rolling_cases(simulated(30), 3000.0, per_cascade=2), "random")
-    rows = compare_at_fixed_ages(RidgeForecaster().fit(split.train, split.validation), split, 3000.0)
-    assert all(row["observe_seconds"] == 1800.0 for row in rows)
+def test_a_model_made_for_one_age_has_no_coverage_at_others(split: Split) -> None:
+    ridge = RidgeForecaster().fit(split.train, split.validation)
+    rows = compare_at_ages(ridge, "ridge", split, (HOUR,), DAY, data="d", any_age=False)
+    assert coverage_table(rows) == ""
+    assert [row["model"] for row in rows].count("ridge") == 1
+
+
+def test_ages_suit_the_horizon() -> None:
+    assert fixed_ages(DAY) == (600.0, 1800.0, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
+    assert fixed_ages(32 * DAY) == (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY)
+    assert fixed_ages(HOUR) == (600.0, 1800.0)

@@ -16,12 +16,14 @@ from forecasters.model_store import ModelStore, load_forecaster
 from forecasters.registry import forecaster_names, new_forecaster
 from forecasters.selection import chosen_models
 from forecasters.summary import METRICS
-from forecasters.training import TrainingPlan, train_version, training_split
+from forecasters.training import train_version, training_split
+from forecasters.training_plan import DataFile, TrainingPlan
 from graph.errors import UserError
 from tests.forecasters.cascades import cascade_of, random_cascades
 
 DAY = 86_400.0
 CASCADES = random_cascades(80)
+FILES = [DataFile("d", "h", 80)]
 
 
 def plan(**changes: object) -> EvaluationPlan:
@@ -48,7 +50,9 @@ def test_a_row_for_each_model_and_observation_time() -> None:
 
 
 def test_metrics_are_means_over_the_seeds_of_test_scores() -> None:
-    (row,) = evaluate(CASCADES, plan(models=("mean",), observe_seconds=(3600.0,), seeds=(0, 1), protocol="paper"), data="x").rows
+    (row,) = evaluate(
+        CASCADES, plan(models=("mean",), observe_seconds=(3600.0,), seeds=(0, 1), protocol="paper"), data="x"
+    ).rows
     scores = []
     for seed in (0, 1):
         split = split_cases(cases(CASCADES, 3600.0, DAY), "random", seed)
@@ -94,10 +98,12 @@ def test_the_test_part_is_never_fitted_to() -> None:
 
 def test_training_writes_a_version_whose_card_says_what_was_measured(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
-    stored, results = train_version(CASCADES, TrainingPlan("ridge", DAY), store, data="some.jsonl", data_hash="abc")
+    stored, results = train_version(
+        CASCADES, TrainingPlan("ridge", DAY), store, files=[DataFile("some.jsonl", "abc", 80)]
+    )
     assert math.isfinite(results["msle"])
     assert results["train_cases"] > results["test_cases"] > 0
-    for said in ("some.jsonl", "abc", "rolling", "86400", f"{results['msle']:.4g}"):
+    for said in ("some.jsonl", "abc", "rolling", "24h", f"{results['msle']:.4g}"):
         assert said in stored.card()
     assert stored.config()["training"]["results"]["msle"] == results["msle"]
     assert load_forecaster("ridge", tmp_path).version == "1"
@@ -105,9 +111,7 @@ def test_training_writes_a_version_whose_card_says_what_was_measured(tmp_path: P
 
 def test_training_can_be_repeated_to_the_bit(tmp_path: Path) -> None:
     one, two = (
-        train_version(CASCADES, TrainingPlan("ridge", DAY, seed=4), ModelStore(tmp_path / d), data="d", data_hash="h")[
-            0
-        ]
+        train_version(CASCADES, TrainingPlan("ridge", DAY, seed=4), ModelStore(tmp_path / d), files=FILES)[0]
         for d in ("one", "two")
     )
     assert (one.directory / "model.safetensors").read_bytes() == (two.directory / "model.safetensors").read_bytes()
@@ -125,7 +129,7 @@ def test_a_plan_for_given_ages_cuts_there_and_a_rolling_one_anywhere() -> None:
 def test_too_few_cascades_and_a_taken_version_are_refused(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     with pytest.raises(DatasetError, match="20 are needed"):
-        train_version(CASCADES[:5], TrainingPlan("mean", DAY), store, data="d", data_hash="h")
-    train_version(CASCADES, TrainingPlan("mean", DAY), store, data="d", data_hash="h", version="a")
+        train_version(CASCADES[:5], TrainingPlan("mean", DAY), store, files=FILES)
+    train_version(CASCADES, TrainingPlan("mean", DAY), store, files=FILES, version="a")
     with pytest.raises(UserError, match="choose another --version"):
-        train_version(CASCADES, TrainingPlan("mean", DAY), store, data="d", data_hash="h", version="a")
+        train_version(CASCADES, TrainingPlan("mean", DAY), store, files=FILES, version="a")
