@@ -1,0 +1,109 @@
+"""What a CasFT model is made of: every size and switch, with the reason for each value that is not obvious."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from forecasters.concat.config import ConCatConfig
+
+TrendSource = Literal["diffusion", "regression", "latent", "none"]
+"""Where the trend comes from: drawn by diffusion; regressed on the cues (no diffusion); an MLP on the cues that never
+sees a true trend (MLP instead); or no trend at all."""
+
+FusedTrend = Literal["samples", "estimate"]
+"""What the head is trained on: the mean of sampled trends, as when forecasting, or the denoiser's one-step estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasFTConfig:
+    """Architecture and training of one CasFT model (arXiv 2409.16619)."""
+
+    context: bool = False
+    """False: the paper's protocol strictly, the observed events only. True: the rolling model, any age, with counts."""
+
+    event_cap: int = 100
+    """Events the sequence sees; the papers' models see the earliest 100."""
+    recent_events: int = 0
+    """How many of ``event_cap`` are the latest ones when a cascade is longer; 0 as in the paper."""
+
+    state_size: int = 64
+    dynamics: Literal["linear", "deep"] = "linear"
+    attention_heads: int = 2
+    attention_head_size: int = 32
+    feed_forward_size: int = 64
+    dropout: float = 0.1
+
+    intervals: int = 8
+    """l, into which the time from observation to horizon is cut. Published for Weibo: 32 (0.5 h) and 4 (1 h)."""
+    ode_cues: bool = True
+    """Whether the ODE is propagated to the horizon and its Lambda conditions the trend; else h(t_o) alone does."""
+    trend: TrendSource = "diffusion"
+    fused: FusedTrend = "samples"
+    """Measured on Weibo, see docs/casft.md: with the estimate the head learns to read the answer off low noise."""
+
+    diffusion_steps: int = 1000
+    """T, as published for Twitter and APS."""
+    denoiser_width: int = 64
+    sampling_steps: int = 8
+    """DDIM steps of a forecast. Published: 100; a trend has few numbers, and 8 steps give nearly the same quantiles."""
+    samples: int = 16
+    """Trends drawn for a forecast, in antithetic pairs: their mean then hardly depends on the noise."""
+    training_sampling_steps: int = 4
+    training_samples: int = 4
+
+    likelihood_weight: float = 0.1
+    """Of the ODE intensity's likelihood, as ConCat's."""
+    trend_weight: float = 0.5
+    """gamma, as published."""
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 1e-6
+    epochs: int = 16
+    patience: int = 5
+    batch_size: int = 64
+    max_gradient_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.samples % 2 or self.training_samples % 2:
+            raise ValueError("samples and training_samples come in antithetic pairs: give even numbers")
+
+    @classmethod
+    def rolling(cls) -> Self:
+        """The model for any age; its sequence is short, first and latest events, since the context has the counts."""
+        return cls(
+            context=True,
+            event_cap=50,
+            recent_events=25,
+            learning_rate=1e-3,
+            epochs=8,
+            patience=3,
+            batch_size=128,
+        )
+
+    @property
+    def encoder(self) -> ConCatConfig:
+        """The settings of the encoder, which is ConCat's."""
+        return ConCatConfig(
+            state_size=self.state_size,
+            global_features=0,
+            attention_heads=self.attention_heads,
+            attention_head_size=self.attention_head_size,
+            feed_forward_size=self.feed_forward_size,
+            dropout=self.dropout,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Build from `to_json`'s output; raises `ValueError` naming a key that this version does not know."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown CasFT settings: {', '.join(unknown)}")
+        values = dict(values)
+        if "betas" in values:
+            first, second = values["betas"]
+            values["betas"] = (float(first), float(second))
+        return cls(**values)

@@ -1,0 +1,234 @@
+"""CasFT as a forecaster: prepared examples in, forecasts with the distribution of their trends out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from forecasters.base import Case, Example, Forecaster, Forecasts
+from forecasters.casft.batching import Prepared, collate
+from forecasters.casft.config import CasFTConfig
+from forecasters.casft.model import CasFTNet
+from forecasters.casft.quantiles import ConformalQuantiles
+from forecasters.casft.training import scale, train_network
+from forecasters.casft.trend import total_growth, trend_shares
+from forecasters.concat.batching import lengths_of
+from forecasters.concat.observation import sequence
+from forecasters.context import CONTEXT_SIZE, ContextConfig, ContextNet, context_features, fit_context
+from forecasters.dataset import DatasetError, increments
+from forecasters.errors import ModelStoreError
+from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
+from forecasters.model_store import (
+    CONFIG_FILE,
+    TENSORS_FILE,
+    read_config,
+    read_tensors,
+    write_config,
+    write_tensors,
+)
+from forecasters.training_loop import Progress, chosen_device
+from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
+from graph import Cascade
+
+Floats = NDArray[np.float64]
+
+INFERENCE_BATCH: Final = 256
+"""Cascades solved at once: past it the sequential steps are bound by arithmetic, and more samples gain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What the network says of B examples: growth (B,) = log2(1 + increment); low and high (B,), the drawn interval in
+    the same measure; trend (B, l), the median of the drawn trends in log2(1 + count), or None."""
+
+    growth: Floats
+    low: Floats
+    high: Floats
+    trend: Floats | None
+
+
+class CasFTForecaster(Forecaster):
+    """Future trends drawn by diffusion from dynamic cues (arXiv 2409.16619), by the paper's protocol or at any age.
+
+    The paper's form reads the earliest 100 events and nothing else, and is made for one observation time and horizon.
+    The rolling form also reads the context: counts, ages and the root, at any age.
+    """
+
+    name: ClassVar[str] = "casft"
+    needs_training: ClassVar[bool] = True
+
+    def __init__(self, config: CasFTConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
+        self.config = config or CasFTConfig.rolling()
+        self.context_config = ContextConfig()
+        self.level = level
+        self.net: CasFTNet | None = None
+        self.intervals = ConformalQuantiles.uncalibrated(level)
+        self.relaxation = Relaxation()
+        self.trend_learned = False
+        """Whether there were true trends to learn from: else the trends drawn mean nothing."""
+        self.best_epoch = 0
+
+    @classmethod
+    def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
+        """The paper's form, and its ablations (section 5 of the paper; what each leaves out is in docs/casft.md)."""
+        return {
+            "paper": lambda: cls(CasFTConfig()),
+            "paper-no-trend": lambda: cls(CasFTConfig(trend="none")),
+            "paper-no-cues": lambda: cls(CasFTConfig(ode_cues=False)),
+            "paper-no-diffusion": lambda: cls(CasFTConfig(trend="regression")),
+            "paper-mlp": lambda: cls(CasFTConfig(trend="latent")),
+        }
+
+    def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        view = graph.view(as_of)
+        inputs: dict[str, NDArray[Any]] = dict(sequence(view, self.config.event_cap, self.config.recent_events))
+        if self.config.context:
+            inputs["context"] = context_features(view, horizon_seconds)
+        return Example.of(view, horizon_seconds, inputs)
+
+    def forecast(self, examples: Sequence[Example]) -> Forecasts:
+        drawn = self._draw(examples)
+        age, horizon, observed = times_of(examples)
+        shares = None
+        if drawn.trend is not None and len(examples):
+            shares = trend_shares(drawn.trend, trajectory_ages(age, horizon), age, horizon, self.relaxation)
+        increment = np.exp2(np.clip(drawn.growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
+        found = complete_forecasts(
+            examples, increment, ConformalIntervals.uncalibrated(self.level), self.relaxation, shares=shares
+        )
+        low, high = self.intervals.bounds(drawn.low, drawn.high, found.increment, age, observed)
+        ahead = age < horizon
+        return replace(found, low=np.where(ahead, low, 0.0), high=np.where(ahead, high, 0.0))
+
+    def _draw(self, examples: Sequence[Example]) -> _Drawn:
+        """Raises `ModelStoreError` if untrained."""
+        if self.net is None:
+            raise ModelStoreError("casft has not been trained; run 'cascadecast train casft' first")
+        B, l = len(examples), self.config.intervals  # noqa: E741
+        growth, low, high, trend = np.zeros(B), np.zeros(B), np.zeros(B), np.zeros((B, l))
+        # like lengths together: padding costs a sequential step for the whole batch
+        order = np.argsort(lengths_of(examples), kind="stable")
+        tails = (0.5 - self.level / 2.0, 0.5, 0.5 + self.level / 2.0)
+        with torch.inference_mode():
+            for first in range(0, B, INFERENCE_BATCH):
+                rows = order[first : first + INFERENCE_BATCH]
+                output = self.net(collate([examples[i] for i in rows], self.config))
+                growth[rows] = low[rows] = high[rows] = output.growth.numpy()
+                if self.trend_learned:
+                    trends = output.trends.numpy().astype(np.float64)  # (b, S, l)
+                    trend[rows] = np.median(trends, axis=1)
+                    # the drawn totals tell how far the increment may lie from the forecast, which they are centred on
+                    below, middle, above = np.quantile(total_growth(trends), tails, axis=1)
+                    low[rows] += below - middle
+                    high[rows] += above - middle
+        return _Drawn(growth, low, high, trend if self.trend_learned else None)
+
+    def fit(
+        self,
+        train: Sequence[Case],
+        validation: Sequence[Case],
+        *,
+        seed: int = 0,
+        epochs: int | None = None,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on ``train``, stop early by and calibrate on ``validation``.
+
+        ``epochs`` overrides the configured length; ``progress`` is called after every epoch; ``checkpoint``
+        names a file that is written after every epoch and, where it exists, resumed. Raises `DatasetError` without
+        cases.
+        """
+        if not train:
+            raise DatasetError("casft has no cases to train on; give a larger file or an earlier --observe")
+        if epochs is not None:
+            self.config = replace(self.config, epochs=epochs)
+        device = chosen_device()
+        fitting, choosing = self._examples(train), self._examples(validation)
+        training = Prepared.of(fitting, train, self.config, device)
+        judged = Prepared.of(choosing, validation, self.config, device) if choosing else None
+        context = fit_context(train, self.context_config, seed=seed) if self.config.context else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = CasFTNet(self.config, context).to(device)
+        scale(net, training)
+        self.best_epoch, _ = train_network(
+            net, self.config, training, judged, seed=seed, progress=progress, checkpoint=checkpoint
+        )
+        self.net = net.cpu()
+        self.trend_learned = bool(training.truth.known.any()) and self.config.trend in ("diffusion", "regression")
+        self.relaxation = Relaxation.fit(train)
+        # without a validation part the residuals of the fit itself are the best there is, though narrow
+        held, truth = (choosing, validation) if choosing else (fitting, train)
+        drawn = self._draw(held)
+        age, _, observed = times_of(held)
+        self.intervals = ConformalQuantiles.fit(
+            drawn.low, drawn.high, increments(truth), age, observed, level=self.level
+        )
+        return self
+
+    def save(self, directory: Path) -> None:
+        if self.net is None:
+            raise ModelStoreError("casft has not been trained, so there is nothing to save")
+        write_tensors(directory, {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()})
+        context = self.net.context
+        fit = {
+            "model": self.config.to_json(),
+            "context": None
+            if context is None
+            else {"model": self.context_config.to_json(), "populations": list(context.populations)},
+            "trend_learned": self.trend_learned,
+            "best_epoch": self.best_epoch,
+        }
+        write_config(
+            directory,
+            {
+                "forecaster": self.name,
+                "version": self.version,
+                "fit": fit,
+                "intervals": self.intervals.to_config(),
+                "relaxation": self.relaxation.to_config(),
+            },
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        config = read_config(directory, cls.name)
+        tensors = read_tensors(directory)
+        try:
+            fit = config["fit"]
+            intervals = ConformalQuantiles.from_config(config["intervals"])
+            forecaster = cls(CasFTConfig.from_json(fit["model"]), level=intervals.level)
+            forecaster.intervals = intervals
+            forecaster.version = str(config["version"])
+            forecaster.relaxation = Relaxation.from_config(config["relaxation"])
+            forecaster.trend_learned = bool(fit["trend_learned"])
+            forecaster.best_epoch = int(fit["best_epoch"])
+            context = None
+            if fit["context"] is not None:
+                forecaster.context_config = ContextConfig.from_json(fit["context"]["model"])
+                populations = tuple(str(name) for name in fit["context"]["populations"])
+                context = ContextNet(CONTEXT_SIZE, populations, forecaster.context_config).requires_grad_(False)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelStoreError(
+                f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
+            ) from error
+        try:
+            net = CasFTNet(forecaster.config, context)
+            weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelStoreError(
+                f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
+            ) from error
+        forecaster.net = net.eval()
+        return forecaster
+
+    def _examples(self, cases: Sequence[Case]) -> list[Example]:
+        return [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]

@@ -1,0 +1,103 @@
+"""Conformalised quantiles: the interval a model draws for each case, moved until it covers what it promises.
+
+Romano, Patterson & Candes 2019 (arXiv 1905.03222), in log2(1 + increment), the lower and the upper bound each with an
+offset of its own. The model says where it is unsure; held-out cases say by how much it errs there. Offsets are taken in
+buckets of age and size, as in `forecasters.intervals`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasters.errors import ModelStoreError
+from forecasters.intervals import AGE_EDGES, DEFAULT_LEVEL, MIN_BUCKET, SIZE_EDGES, UNCALIBRATED_OFFSET
+
+Floats = NDArray[np.float64]
+
+SHAPE: Final = (len(AGE_EDGES) + 1, len(SIZE_EDGES) + 1)
+
+
+def _offsets(below: Floats, above: Floats, level: float) -> tuple[float, float]:
+    """How far each bound moves outward (inward where negative) so that each leaves out (1 - level) / 2 of the cases."""
+    found = []
+    for misses in (below, above):
+        rank = min(misses.size, int(np.ceil((misses.size + 1) * (1.0 + level) / 2.0)))
+        found.append(float(np.sort(misses)[rank - 1]))
+    return found[0], found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ConformalQuantiles:
+    """Outward offsets (log2) of a drawn interval's bounds, by age and size: ``below`` and ``above`` have `SHAPE`."""
+
+    level: float
+    below: Floats
+    above: Floats
+
+    @classmethod
+    def uncalibrated(cls, level: float = DEFAULT_LEVEL) -> Self:
+        """Wide: what a model says before it has been calibrated."""
+        width = np.full(SHAPE, UNCALIBRATED_OFFSET)
+        return cls(level, width, width.copy())
+
+    @classmethod
+    def fit(
+        cls, low: Floats, high: Floats, actual: Floats, age_seconds: Floats, observed: Floats, *, level: float
+    ) -> Self:
+        """Calibrate on cases the model was not fitted to.
+
+        ``low`` and ``high`` (n,) are drawn bounds in log2(1 + increment), ``actual`` (n,) true increments. Raises
+        `ValueError` if they are empty.
+        """
+        if actual.size == 0:
+            raise ValueError("conformal calibration needs at least one case")
+        truth = np.log2(1.0 + actual)
+        below, above = low - truth, truth - high  # how far the truth lies outside each bound
+        ages, sizes = np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
+        offsets = np.empty((*SHAPE, 2))
+        offsets[:] = _offsets(below, above, level)
+        for age in range(SHAPE[0]):
+            of_age = ages == age
+            if of_age.sum() >= MIN_BUCKET:  # a thinner bucket borrows from its age, then from all ages
+                offsets[age] = _offsets(below[of_age], above[of_age], level)
+            for size in range(SHAPE[1]):
+                of_both = of_age & (sizes == size)
+                if of_both.sum() >= MIN_BUCKET:
+                    offsets[age, size] = _offsets(below[of_both], above[of_both], level)
+        return cls(level, offsets[..., 0].copy(), offsets[..., 1].copy())
+
+    def bounds(
+        self, low: Floats, high: Floats, increment: Floats, age_seconds: Floats, observed: Floats
+    ) -> tuple[Floats, Floats]:
+        """Increments (low, high), each (n,), with 0 <= low <= increment <= high, of bounds drawn in log2."""
+        age, size = np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
+        lower = np.exp2(np.maximum(low - self.below[age, size], 0.0)) - 1.0
+        upper = np.exp2(np.clip(high + self.above[age, size], 0.0, 1000.0)) - 1.0
+        return np.minimum(lower, increment), np.maximum(upper, increment)
+
+    def to_config(self) -> dict[str, Any]:
+        """A JSON object that `from_config` reads back; offsets rounded to 1e-6 log2."""
+        return {
+            "level": self.level,
+            "below_log2": self.below.round(6).tolist(),
+            "above_log2": self.above.round(6).tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Read back `to_config`; raises `ModelStoreError` for a damaged table."""
+        try:
+            level = float(config["level"])
+            below = np.array(config["below_log2"], dtype=np.float64)
+            above = np.array(config["above_log2"], dtype=np.float64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelStoreError(f"the interval table of a model's config.json is damaged: {error!r}") from error
+        if below.shape != SHAPE or above.shape != SHAPE or not 0.0 < level < 1.0:
+            raise ModelStoreError(f"the interval table of a model's config.json must be {SHAPE[0]} x {SHAPE[1]}")
+        if not (np.isfinite(below).all() and np.isfinite(above).all()):
+            raise ModelStoreError("the interval offsets of a model's config.json must be finite")
+        return cls(level, below, above)
