@@ -126,8 +126,4 @@ def load_service(settings: Settings, loader: LineupLoader | None = None) -> Fore
 
     A worker gives the ``loader`` by which it follows the store afterwards; without one the champions are loaded once.
     """
-    import torch
-
-    # A batch is small: more threads than one cost more in waiting for each other than they compute.
-    torch.set_num_threads(settings.inference_threads)
     return ForecastService((loader or LineupLoader(settings)).load(), settings.horizon_seconds)

@@ -6,6 +6,7 @@ Nothing here waits for Kafka or touches a running batch; a worker does it in a t
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,9 +87,10 @@ class LineupLoader:
         found, refused = self.refresh()
         broken = [one for one in refused if one.plan.role is Role.CHAMPION]
         if broken:
-            raise UserError(
-                f"{broken[0].reason}; 'cascadecast models rollback {broken[0].plan.name}' goes back to the one before"
-            )
+            plan, reason = broken[0].plan, broken[0].reason
+            own = any(not stored.shipped for _, stored in plan.tenures)
+            back = f"; 'cascadecast models rollback {plan.name}' goes back to the one before" if own else ""
+            raise UserError(reason + back)
         return found or Lineup(())
 
     def refresh(self, spared: Iterable[SeatPlan] = ()) -> tuple[Lineup | None, list[Refusal]]:
@@ -125,7 +127,7 @@ class LineupLoader:
     def _seat(self, plan: SeatPlan) -> Seat:
         if not plan.tenures:
             model = load_forecaster(plan.spec, self._settings.models_dir)
-            try_out(model, self._settings.horizon_seconds)
+            self._try(model)
             return Seat(plan.role, plan.spec, (Tenure(-math.inf, model),))
         return Seat(plan.role, plan.spec, tuple(Tenure(since, self._model(stored)) for since, stored in plan.tenures))
 
@@ -133,6 +135,14 @@ class LineupLoader:
         known = self._models.get(stored.directory)
         if known is None:
             known = stored.load()
-            try_out(known, self._settings.horizon_seconds)
+            self._try(known)
             self._models[stored.directory] = known
         return known
+
+    def _try(self, model: Forecaster) -> None:
+        # Half a gigabyte that only the neural models need: it is here if one of them has imported it.
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            # A batch is small: more threads than one cost more in waiting for each other than they compute.
+            torch.set_num_threads(self._settings.inference_threads)
+        try_out(model, self._settings.horizon_seconds)
