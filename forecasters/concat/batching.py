@@ -14,7 +14,8 @@ from torch import Tensor
 from forecasters.base import Case, Example
 from forecasters.concat.config import GRAPHWAVE_FEATURES
 from forecasters.concat.model import Batch
-from forecasters.concat.side import SideScale
+from forecasters.context import context_batch
+from forecasters.user_embedding import UserEmbedding
 from graph.graphwave import graphwave_batch
 
 Floats = NDArray[np.float64]
@@ -28,8 +29,8 @@ def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
     return np.array([len(example.inputs["ages"]) for example in examples], dtype=np.int64)
 
 
-def collate(examples: Sequence[Example], side: SideScale | None) -> Batch:
-    """The tensors of a batch of examples (at least one)."""
+def collate(examples: Sequence[Example], embedding: UserEmbedding | None = None) -> Batch:
+    """The tensors of a batch of examples (at least one); ``embedding`` where the model reads users."""
     lengths = lengths_of(examples)
     B, N = len(examples), int(lengths.max())
     times = np.zeros((B, N), dtype=np.float32)
@@ -44,11 +45,16 @@ def collate(examples: Sequence[Example], side: SideScale | None) -> Batch:
     for b, example in enumerate(examples):
         if observed[b] > 0:
             times[b, N - lengths[b] :] = np.clip(example.inputs["ages"] / observed[b], 0.0, 1.0)
-    features: Tensor | None = None
-    if side is not None:
-        X = np.array([example.inputs["side"] for example in examples])
-        features = torch.from_numpy(side.standardised(X).astype(np.float32))
-    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), None, features)
+    users: Tensor | None = None
+    if embedding is not None:
+        vectors = np.zeros((B, N, embedding.width), dtype=np.float32)
+        for b, example in enumerate(examples):
+            vectors[b, N - lengths[b] :] = embedding.of(example.inputs["users"])
+        users = torch.from_numpy(vectors)
+    context: Tensor | None = None
+    if "context" in examples[0].inputs:
+        context = context_batch([example.inputs["context"] for example in examples])
+    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), users, context)
 
 
 def take(batch: Batch, rows: Tensor) -> Batch:
@@ -67,7 +73,7 @@ def take(batch: Batch, rows: Tensor) -> Batch:
         present[:, -N:],
         batch.graphwave[rows, -N:],
         cut(batch.users),
-        pick(batch.side),
+        pick(batch.context),
     )
 
 
@@ -81,15 +87,22 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.growth)
 
+    def to(self, device: torch.device) -> Prepared:
+        """On another device."""
+        b = self.batch
+        users, context = (None if t is None else t.to(device) for t in (b.users, b.context))
+        moved = Batch(b.times.to(device), b.present.to(device), b.graphwave.to(device), users, context)
+        return Prepared(moved, self.growth.to(device))
+
     def none(self) -> Prepared:
         """No cases, of the same shapes."""
         return Prepared(take(self.batch, torch.arange(0)), self.growth[:0])
 
     @classmethod
-    def of(cls, examples: Sequence[Example], cases: Sequence[Case], side: SideScale | None) -> Prepared:
+    def of(cls, examples: Sequence[Example], cases: Sequence[Case], embedding: UserEmbedding | None) -> Prepared:
         """Collate once; training then only indexes."""
         truth = np.log2(1.0 + np.array([case.increment for case in cases], dtype=np.float64))
-        return cls(collate(examples, side), torch.from_numpy(truth.astype(np.float32)))
+        return cls(collate(examples, embedding), torch.from_numpy(truth.astype(np.float32)))
 
 
 def shuffled_batches(lengths: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:

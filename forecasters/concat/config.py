@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, Self
 
+from forecasters.context import ContextConfig
+
 GRAPHWAVE_FEATURES: Final = 40
 """Two heat-kernel scales x ten points of the characteristic function x (cos, sin)."""
 
@@ -13,8 +15,14 @@ GRAPHWAVE_FEATURES: Final = 40
 class ConCatConfig:
     """Architecture and training of one ConCat model (arXiv 2409.16623; sizes of its published Weibo runs)."""
 
-    side_features: bool = False
-    """False: the paper's protocol strictly, the observed events only. True: the rolling model, any age, with counts."""
+    context: ContextConfig | None = None
+    """None: the paper's protocol strictly, the observed events only. Else the full model: any age, with counts."""
+    ode: bool = True
+    """False (ablation): the state stands still between events, and only the jumps are left."""
+    point_process: bool = True
+    """False (ablation): no likelihood in the loss, no Lambda in the head."""
+    alignment: bool = True
+    """False (ablation): each cascade's state is read right after its own last event, not at the observation time."""
 
     event_cap: int = 100
     """Events the sequence sees; the papers' models see the earliest 100."""
@@ -23,16 +31,13 @@ class ConCatConfig:
 
     state_size: int = 64
     dynamics: Literal["linear", "deep"] = "linear"
-    global_features: int = 0
+    global_features: int = 40
     """Width of the users' global embedding beside the 40 GraphWave features; 0 leaves that half of the encoder out."""
 
     attention_heads: int = 2
     attention_head_size: int = 32
     feed_forward_size: int = 64
     dropout: float = 0.1
-    side_hidden: int = 64
-    """Width of the two layers that read the side features."""
-
     likelihood_weight: float = 0.1
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.98)
@@ -41,25 +46,23 @@ class ConCatConfig:
     """Length of the cosine schedule. Published: 100 and patience 15; 30 keep a run at about two minutes of one core."""
     patience: int = 8
     batch_size: int = 64
-    warm_up_epochs: int = 12
-    """Epochs of the side network alone, seconds in all, before the sequence joins in."""
-    warm_up_cuts: int = 24
-    """Further random ages of each training cascade in these: side features cost little to prepare."""
-    side_rate: float = 0.1
-    """Learning rate of the side network once the sequence has joined, relative to the others': it is nearly done."""
     max_gradient_norm: float = 5.0
     """The likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
 
     @classmethod
-    def rolling(cls) -> Self:
-        """The shipped rolling model; its sequence is short, first and latest events, since counts are told apart."""
+    def full(cls) -> Self:
+        """The shipped model; its sequence is short, first and latest events, since the context has the counts.
+
+        Without the users' half: in a stream new users come every minute, and known ones tell nothing measurable.
+        """
         return cls(
-            side_features=True,
+            context=ContextConfig(),
+            global_features=0,
             event_cap=50,
             recent_events=25,
             learning_rate=1e-3,
-            epochs=10,
-            patience=4,
+            epochs=8,
+            patience=3,
             batch_size=128,
         )
 
@@ -79,6 +82,8 @@ class ConCatConfig:
         if unknown:
             raise ValueError(f"unknown ConCat settings: {', '.join(unknown)}")
         values = dict(values)
+        if values.get("context") is not None:
+            values["context"] = ContextConfig.from_json(values["context"])
         if "betas" in values:
             first, second = values["betas"]
             values["betas"] = (float(first), float(second))

@@ -15,10 +15,10 @@ from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.concat.batching import Prepared, collate, lengths_of
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
-from forecasters.concat.observation import SIDE_SIZE, sequence, side_features
-from forecasters.concat.side import SideScale
+from forecasters.concat.observation import sequence
 from forecasters.concat.training import train_network
-from forecasters.dataset import DatasetError, increments, rolling_cases
+from forecasters.context import context_features, fit_context
+from forecasters.dataset import DatasetError, increments
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.model_store import (
@@ -29,8 +29,9 @@ from forecasters.model_store import (
     write_config,
     write_tensors,
 )
-from forecasters.training_loop import Progress
+from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
+from forecasters.user_embedding import UserEmbedding
 from graph import Cascade
 
 Floats = NDArray[np.float64]
@@ -40,33 +41,40 @@ INFERENCE_BATCH: Final = 256
 
 
 class ConCatForecaster(Forecaster):
-    """Continuous-time dynamics of cascades (arXiv 2409.16623), by the paper's protocol or rolling at any age.
+    """Continuous-time dynamics of cascades (arXiv 2409.16623): a jump ODE over the events, aligned at the observation.
 
-    The paper's form reads the earliest 100 events and nothing else, and is made for one observation time and horizon.
-    The rolling form (``ConCatConfig(side_features=True)``) also reads counts, ages and the root, at any age.
+    The full form also reads the context (counts, ages, audience, clock) and answers at any age and horizon. The paper's
+    form reads the earliest 100 events and their users and nothing else, and is made for one observation age and
+    horizon.
     """
 
     name: ClassVar[str] = "concat"
     needs_training: ClassVar[bool] = True
 
     def __init__(self, config: ConCatConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
-        self.config = config or ConCatConfig.rolling()
+        self.config = config or ConCatConfig.full()
         self.level = level
         self.net: ConCatNet | None = None
-        self.side: SideScale | None = None
+        self.embedding: UserEmbedding | None = None
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
         self.best_epoch = 0
 
     @classmethod
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
-        return {"paper": lambda: cls(ConCatConfig())}
+        return {
+            "paper": lambda: cls(ConCatConfig()),
+            "paper-no-ode": lambda: cls(ConCatConfig(ode=False)),
+            "paper-no-tpp": lambda: cls(ConCatConfig(point_process=False)),
+            "paper-no-alignment": lambda: cls(ConCatConfig(alignment=False)),
+            "paper-no-users": lambda: cls(ConCatConfig(global_features=0)),
+        }
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         view = graph.view(as_of)
         inputs: dict[str, NDArray[Any]] = dict(sequence(view, self.config.event_cap, self.config.recent_events))
-        if self.config.side_features:
-            inputs["side"] = side_features(view, horizon_seconds)
+        if self.config.context is not None:
+            inputs["context"] = context_features(view, horizon_seconds)
         return Example.of(view, horizon_seconds, inputs)
 
     def point(self, examples: Sequence[Example]) -> Floats:
@@ -79,7 +87,7 @@ class ConCatForecaster(Forecaster):
         with torch.inference_mode():
             for first in range(0, len(examples), INFERENCE_BATCH):
                 rows = order[first : first + INFERENCE_BATCH]
-                batch = collate([examples[i] for i in rows], self.side)
+                batch = collate([examples[i] for i in rows], self.embedding)
                 growth[rows] = self.net(batch, likelihood=False).growth.numpy()
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
 
@@ -108,22 +116,27 @@ class ConCatForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         fitting, choosing = self._examples(train), self._examples(validation)
         growth = np.log2(1.0 + increments(train))
-        warm_up = None
-        if self.config.side_features:
-            features, truths = self._warm_up_cases(train, seed)
-            features = np.concatenate([np.array([e.inputs["side"] for e in fitting]), features])
-            self.side = SideScale.fit(features)
-            warm_up = (_single(self.side.standardised(features)), _single(np.concatenate([growth, truths])))
+        if self.config.global_features:
+            self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
+        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = ConCatNet(self.config, SIDE_SIZE if self.config.side_features else 0)
+            net = ConCatNet(self.config, ("",) if context is None else context.populations)
         net.start_at(float(growth.mean()))
-        prepared = Prepared.of(fitting, train, self.side)
-        judged = Prepared.of(choosing, validation, self.side) if choosing else prepared.none()
+        net.context = context
+        device = chosen_device()
+        prepared = Prepared.of(fitting, train, self.embedding)
+        judged = Prepared.of(choosing, validation, self.embedding) if choosing else prepared.none()
         self.best_epoch, _ = train_network(
-            net, self.config, prepared, judged, seed=seed, warm_up=warm_up, progress=progress, checkpoint=checkpoint
+            net.to(device),
+            self.config,
+            prepared.to(device),
+            judged.to(device),
+            seed=seed,
+            progress=progress,
+            checkpoint=checkpoint,
         )
-        self.net = net
+        self.net = net.cpu()
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
         held, truth = (choosing, validation) if choosing else (fitting, train)
@@ -135,15 +148,20 @@ class ConCatForecaster(Forecaster):
         if self.net is None:
             raise ModelStoreError("concat has not been trained, so there is nothing to save")
         tensors = {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()}
-        if self.side is not None:
-            tensors |= self.side.tensors()
+        if self.embedding is not None:
+            tensors |= self.embedding.tensors()
+        populations = [] if self.net.context is None else list(self.net.context.populations)
         write_tensors(directory, tensors)
         write_config(
             directory,
             {
                 "forecaster": self.name,
                 "version": self.version,
-                "fit": {"model": self.config.to_json(), "best_epoch": self.best_epoch},
+                "fit": {
+                    "model": self.config.to_json(),
+                    "populations": populations,
+                    "best_epoch": self.best_epoch,
+                },
                 "intervals": self.intervals.to_config(),
                 "relaxation": self.relaxation.to_config(),
             },
@@ -160,16 +178,17 @@ class ConCatForecaster(Forecaster):
             forecaster.version = str(config["version"])
             forecaster.relaxation = Relaxation.from_config(config["relaxation"])
             forecaster.best_epoch = int(config["fit"]["best_epoch"])
+            populations = tuple(str(name) for name in config["fit"]["populations"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(
                 f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
-        rolling = forecaster.config.side_features
         try:
-            net = ConCatNet(forecaster.config, SIDE_SIZE if rolling else 0)
+            net = ConCatNet(forecaster.config, populations)
             weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
             net.load_state_dict(weights)
-            forecaster.side = SideScale.from_tensors(tensors) if rolling else None
+            if forecaster.config.global_features:
+                forecaster.embedding = UserEmbedding.from_tensors(tensors)
         except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
@@ -177,20 +196,5 @@ class ConCatForecaster(Forecaster):
         forecaster.net = net.eval()
         return forecaster
 
-    def _warm_up_cases(self, train: Sequence[Case], seed: int) -> tuple[Floats, Floats]:
-        """Side features (M, F) and log2(1 + increment) (M,) of further ages of the training cascades."""
-        found: list[Case] = []
-        for horizon in sorted({case.horizon_seconds for case in train}):
-            graphs = {id(case.graph): case.graph for case in train if case.horizon_seconds == horizon}
-            cuts = self.config.warm_up_cuts
-            # the seed differs from that of the cases themselves, else their ages would be drawn again
-            found += rolling_cases(graphs.values(), horizon, per_cascade=cuts, seed=seed + 1_000_003)
-        features = [side_features(case.graph.view(case.as_of), case.horizon_seconds) for case in found]
-        return np.array(features).reshape(-1, SIDE_SIZE), np.log2(1.0 + increments(found))
-
     def _examples(self, cases: Sequence[Case]) -> list[Example]:
         return [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
-
-
-def _single(values: Floats) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))

@@ -110,7 +110,7 @@ def _end_to_end(batch: int) -> dict[str, Any]:
         Example(str(i), 0.0, OBSERVATION_SECONDS, 86_400.0, len(ages) - 1, {"ages": ages, "parents": parents})
         for i, (ages, parents) in enumerate(weibo_like_batch(batch))
     ]
-    net = ConCatNet(ConCatConfig()).eval()
+    net = ConCatNet(ConCatConfig(global_features=0)).eval()
     perturb(net.dynamics, 1.0, torch.Generator().manual_seed(0))
 
     def forecast() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import torch
 
 from forecasters import Case, ModelStoreError
 from forecasters.concat import ConCatConfig, ConCatForecaster
-from forecasters.concat.observation import SIDE_SIZE, chosen_events, sequence, side_features
+from forecasters.concat.observation import chosen_events, sequence
+from forecasters.context import ContextConfig
 from forecasters.dataset import DatasetError, cases, increments, rolling_cases
 from forecasters.metrics import msle
 from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
@@ -20,10 +20,17 @@ from forecasters.training_loop import Epoch
 from graph import Cascade, Event, Kind
 
 DAY = 86_400.0
-SMALL = ConCatConfig(state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3)
-ROLLING = ConCatConfig(
-    side_features=True, state_size=16, event_cap=20, recent_events=10, epochs=3, batch_size=32, warm_up_cuts=4
+SMALL = ConCatConfig(state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3, global_features=0)
+FULL = ConCatConfig(
+    context=ContextConfig(members=2, width=16, epochs=4, cuts=4),
+    global_features=0,
+    state_size=16,
+    event_cap=20,
+    recent_events=10,
+    epochs=3,
+    batch_size=32,
 )
+ABLATIONS = [name for name in ConCatForecaster.variants() if name != "paper"]
 
 
 def cascade_of(ages: list[float], name: str = "p", followers: int | None = 10, root: bool = True) -> Cascade:
@@ -63,7 +70,7 @@ def fitted(hour_cases: list[Case]) -> ConCatForecaster:
 @pytest.fixture(scope="module")
 def rolling() -> ConCatForecaster:
     found = rolling_cases(simulated(50), DAY, per_cascade=3)
-    return ConCatForecaster(ROLLING).fit(found[:100], found[100:])
+    return ConCatForecaster(FULL).fit(found[:100], found[100:])
 
 
 def increments_of(forecaster: ConCatForecaster, some_cases: list[Case]) -> np.ndarray:
@@ -79,7 +86,7 @@ def test_learns_from_pace_what_the_mean_cannot_know(fitted: ConCatForecaster, ho
     assert learned < 0.5 * always_mean
 
 
-@pytest.mark.parametrize("config", [SMALL, ROLLING])
+@pytest.mark.parametrize("config", [SMALL, FULL])
 def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
     config: ConCatConfig, hour_cases: list[Case], tmp_path: Path
 ) -> None:
@@ -186,7 +193,7 @@ def test_an_empty_batch_gives_empty_arrays(fitted: ConCatForecaster) -> None:
 def test_the_paper_form_reads_the_earliest_events_and_no_counts(fitted: ConCatForecaster) -> None:
     few, many = cascade_of([10.0 * i for i in range(19)]), cascade_of([10.0 * i for i in range(200)])
     examples = [fitted.prepare(cascade, 1e9 + 3600.0, DAY) for cascade in (few, many)]
-    assert "side" not in examples[0].inputs
+    assert "context" not in examples[0].inputs
     np.testing.assert_array_equal(examples[0].inputs["ages"], examples[1].inputs["ages"])
     forecasts = fitted.forecast(examples)
     assert forecasts.increment[0] == pytest.approx(forecasts.increment[1], rel=1e-6)
@@ -222,15 +229,69 @@ def test_a_parent_that_was_left_out_gives_way_to_its_nearest_kept_ancestor() -> 
     assert kept["parents"].tolist() == [-1, 0, 1, 2, 3]
 
 
-def test_side_features_count_what_they_say() -> None:
-    cascade = cascade_of([10.0, 20.0, 950.0, 999.0], followers=1023)
-    features = side_features(cascade.view(1e9 + 1000.0), DAY)
-    assert features.shape == (SIDE_SIZE,)
-    assert features[:10].tolist() == [math.log2(3.0), *[0.0] * 8, math.log2(3.0)]
-    assert features[10:15].tolist() == [*[math.log2(3.0)] * 3, *[math.log2(5.0)] * 2]
-    assert features[15] == math.log2(5.0)
-    assert features[21] == 10.0
-    assert np.isfinite(side_features(cascade.view(), DAY)).all()
+def test_a_frozen_context_is_not_moved_by_the_sequence(hour_cases: list[Case]) -> None:
+    seen: list[Epoch] = []
+    one = ConCatForecaster(FULL).fit(hour_cases[:60], hour_cases[60:80], epochs=1)
+    three = ConCatForecaster(FULL).fit(hour_cases[:60], hour_cases[60:80], epochs=3, progress=seen.append)
+    assert one.net is not None
+    assert three.net is not None
+    assert one.net.context is not None
+    assert three.net.context is not None
+    for name, tensor in one.net.context.state_dict().items():
+        assert torch.equal(tensor, three.net.context.state_dict()[name]), name
+    assert len(seen) == 3
+
+
+def sharing_users(count: int) -> list[Cascade]:
+    """Posts reshared by one of two circles, of which one draws crowds later: only the users tell."""
+    rng = np.random.default_rng(1)
+    found = []
+    for number in range(count):
+        circle = number % 2
+        cascade = Cascade(f"s{number}")
+        cascade.apply(Event(id=f"s{number}", cascade=cascade.id, kind=Kind.POST, time=1e9, user=f"author{circle}"))
+        members = rng.choice(40, 12, replace=False)
+        later = np.sort(rng.uniform(3600.0, DAY, 200 if circle else 3))
+        for i, age in enumerate([*np.sort(rng.uniform(0.0, 3600.0, 12)).tolist(), *later.tolist()]):
+            user = f"circle{circle}-{members[i]}" if i < 12 else f"late{number}-{i}"
+            event = Event(
+                id=f"s{number}.{i}", cascade=cascade.id, kind=Kind.REPOST, time=1e9 + age, user=user, parent=cascade.id
+            )
+            cascade.apply(event)
+        found.append(cascade)
+    return found
+
+
+def test_the_users_half_reads_what_nothing_else_tells() -> None:
+    found = cases(sharing_users(120), 3600.0, DAY)
+    train, validation, test = found[:80], found[80:100], found[100:]
+    config = replace(SMALL, epochs=12, patience=12)
+    without = ConCatForecaster(config).fit(train, validation)
+    users = ConCatForecaster(replace(config, global_features=8)).fit(train, validation)
+    assert users.embedding is not None
+    errors = [msle(increments_of(forecaster, test), increments(test)) for forecaster in (without, users)]
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_the_users_half_survives_its_files(tmp_path: Path) -> None:
+    found = cases(sharing_users(60), 3600.0, DAY)
+    users = ConCatForecaster(replace(SMALL, epochs=2, global_features=8)).fit(found[:40], found[40:])
+    users.save(tmp_path)
+    np.testing.assert_array_equal(increments_of(ConCatForecaster.load(tmp_path), found), increments_of(users, found))
+
+
+@pytest.mark.parametrize("variant", ABLATIONS)
+def test_ablations_train_and_lack_what_they_say(variant: str, hour_cases: list[Case], tmp_path: Path) -> None:
+    made = ConCatForecaster.variants()[variant]()
+    assert isinstance(made, ConCatForecaster)
+    forecaster = ConCatForecaster(replace(made.config, state_size=16, event_cap=20, batch_size=16))
+    forecaster.fit(hour_cases[:40], hour_cases[40:60], epochs=2)
+    assert forecaster.net is not None
+    flow = sum(float(parameter.detach().abs().sum()) for parameter in forecaster.net.dynamics.parameters())
+    assert (flow == 0.0) == (variant == "paper-no-ode")
+    forecaster.save(tmp_path)
+    loaded = ConCatForecaster.load(tmp_path)
+    np.testing.assert_array_equal(increments_of(loaded, hour_cases[:9]), increments_of(forecaster, hour_cases[:9]))
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from forecasters.concat.config import ConCatConfig
 from forecasters.concat.dynamics import perturb
 from forecasters.concat.encoder import EventEncoder, time_code
 from forecasters.concat.intensity import MAX_INTENSITY
-from forecasters.concat.model import Batch, ConCatNet, Output, training_loss
+from forecasters.concat.jump_ode import solve
+from forecasters.concat.model import Batch, ConCatNet, Output, state_after_last_event, training_loss
+from forecasters.context import ContextConfig
 
-SMALL = ConCatConfig(state_size=8, dropout=0.0)
+SMALL = ConCatConfig(state_size=8, dropout=0.0, global_features=0)
 
 
 def random_batch(lengths: list[int], seed: int = 0, users: int = 0) -> Batch:
@@ -103,6 +105,28 @@ def test_silence_after_the_last_event_is_seen() -> None:
     assert abs(float(early.growth - late.growth)) > 1e-5
 
 
+def test_without_alignment_the_state_is_read_right_after_the_last_event() -> None:
+    net, batch = network(replace(SMALL, alignment=False)), random_batch([6, 3])
+    with torch.no_grad():
+        encoded = net.encoder(batch.graphwave, None, batch.times, batch.present).transpose(0, 1)
+        path = solve(net.dynamics, net.jump, net.initial, encoded, batch.times.t(), batch.present.t())
+        after = net.jump(encoded[-1], path.before[-1])
+        torch.testing.assert_close(state_after_last_event(path), after, atol=1e-5, rtol=0.0)
+        assert (path.final - after).abs().max() > 1e-4
+        aligned = network()
+        assert (net(batch).integral < aligned(batch).integral).all()
+
+
+def test_without_a_point_process_lambda_says_nothing() -> None:
+    net, batch = network(replace(SMALL, point_process=False)), random_batch([6, 3])
+    with torch.no_grad():
+        before = net(batch)
+        for parameter in net.intensity.parameters():
+            parameter.add_(1.0)
+        assert torch.equal(net(batch).growth, before.growth)
+        assert float(before.integral.abs().sum() + before.log_likelihood.abs().sum()) == 0.0
+
+
 def test_log_likelihood_of_a_constant_intensity_is_poisson() -> None:
     net, batch = network(), random_batch([9, 3, 1])
     with torch.no_grad():
@@ -150,7 +174,7 @@ def test_a_missing_user_embedding_is_named() -> None:
 
 
 def test_settings_survive_json_and_unknown_ones_are_named() -> None:
-    config = ConCatConfig(side_features=True, betas=(0.8, 0.9))
+    config = ConCatConfig(context=ContextConfig(width=8), betas=(0.8, 0.9))
     assert ConCatConfig.from_json(config.to_json()) == config
     with pytest.raises(ValueError, match="warp_speed"):
         ConCatConfig.from_json({"warp_speed": 9})

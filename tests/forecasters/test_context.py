@@ -112,8 +112,7 @@ def test_populations_have_networks_of_their_own_and_a_gate_that_tells_them_apart
     assert shares[:40, 1].min() > 0.6
     assert shares[40:, 0].min() > 0.6
     growth = floored(net(inputs_of(train))[0]).numpy()
-    assert growth[:40].max() < 1.0  # they grow no more
-    assert abs(growth[40:].mean() - np.log2(1 + 400 * 22 / 24)) < 0.5
+    assert growth[40:].mean() > growth[:40].mean() + 3.0  # some grow no more, the others by hundreds
 
 
 def test_cuts_stay_where_the_growth_is_known() -> None:
