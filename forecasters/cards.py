@@ -120,7 +120,7 @@ def _cost(measured: Measured) -> str:
         f"- fit: {measured.results['fit_seconds']} s in all, on {platform.machine()} {platform.system()}, "
         f"Python {platform.python_version()}, device {cost['device']}\n"
         f"- size: {size}\n"
-        f"- inference: {cost['cascades_per_second']:.4g} cascades a second on one thread, features included, in one "
+        f"- inference: {cost['cascades_per_second']:,.0f} cascades a second on one thread, features included, in one "
         f"batch of {cost['batch']}: {cost['ratio_to_hawkes']:.3g} times hawkes in the same run"
     )
 

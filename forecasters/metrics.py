@@ -1,4 +1,4 @@
-"""How good forecasts of increments were: the field's metrics, interval coverage, and bootstrap intervals.
+"""How good forecasts of increments were: the field's metrics and interval coverage.
 
 All errors are in log2 space, as in CasFlow, ConCat and CasFT (natural-log values are 0.480 of log2 ones).
 Predictions and truths are increments, shape (n,), never negative; every function raises `ValueError` for no
@@ -96,31 +96,3 @@ def score(
     if low is not None and high is not None:
         scores["coverage"] = coverage(low, high, actual)
     return scores
-
-
-def bootstrap_interval(
-    values: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of per-case ``values`` (Efron 1979), e.g. of squared log
-    errors."""
-    v = np.asarray(values, dtype=np.float64)
-    if v.ndim != 1 or v.size == 0:
-        raise ValueError("the bootstrap needs a vector of at least one value")
-    rng = np.random.default_rng(seed)
-    means = np.array([v[rng.integers(0, v.size, v.size)].mean() for _ in range(resamples)])
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return float(low), float(high)
-
-
-def paired_bootstrap(
-    errors: ArrayLike, reference: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of ``errors - reference`` over the same cases, with its bootstrap interval: (mean, low, high).
-
-    An interval that lies below 0 says that the first model is better beyond the chance of which cases were
-    drawn.
-    """
-    e, r = _pair(errors, reference)
-    low, high = bootstrap_interval(e - r, level=level, resamples=resamples, seed=seed)
-    return float(np.mean(e - r)), low, high

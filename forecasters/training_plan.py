@@ -36,6 +36,8 @@ class TrainingPlan:
     epochs: int | None = None
     min_events: int = MIN_EVENTS
     device: Device = "auto"
+    max_cascades: int | None = None
+    """How many cascades of each file were read; None: all."""
 
     @property
     def rolling(self) -> bool:
@@ -58,6 +60,8 @@ class TrainingPlan:
             parts.append(f"--epochs {self.epochs}")
         if self.min_events != MIN_EVENTS:
             parts.append(f"--min-events {self.min_events}")
+        if self.max_cascades is not None:
+            parts.append(f"--max-cascades {self.max_cascades}")
         if self.device != "auto":
             parts.append(f"--device {self.device}")
         return " ".join(parts)

@@ -87,6 +87,7 @@ def train(
         epochs=epochs,
         min_events=min_events,
         device=device_named(device),
+        max_cascades=max_cascades,
     )
     earlier = [] if scores is None else read_scores(scores)
     store = ModelStore(output or user_store_directory())

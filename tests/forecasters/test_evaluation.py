@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from forecasters.dataset import DatasetError, Split, cases, increments, rolling_cases, split_cases
+from forecasters.age_coverage import AGE_BUCKETS_SECONDS
+from forecasters.dataset import DatasetError, Split, cases, increments, split_cases
 from forecasters.evaluation import EvaluationPlan, evaluate
 from forecasters.fitting import fit_forecaster
 from forecasters.metrics import msle
-from forecasters.model_store import ModelStore, load_forecaster
-from forecasters.registry import forecaster_names, new_forecaster
+from forecasters.model_store import load_forecaster
+from forecasters.registry import BASELINES, SEEDLESS, forecaster_names, new_forecaster
+from forecasters.regression import LogRegression
 from forecasters.selection import chosen_models
 from forecasters.summary import METRICS
-from forecasters.training import train_version, training_split
-from forecasters.training_plan import DataFile, TrainingPlan
+from forecasters.training_plan import DataFile
 from graph.errors import UserError
 from tests.forecasters.cascades import cascade_of, random_cascades
 
@@ -71,15 +71,103 @@ def test_shipped_weights_are_scored_on_every_cascade() -> None:
     assert row["model_version"] == load_forecaster("hawkes").version
 
 
-def test_all_means_every_model_where_they_are_trained() -> None:
+def test_all_means_what_can_run_there() -> None:
     assert chosen_models("all", "random") == tuple(forecaster_names())
-    assert {"seismic", "hawkes"} <= set(chosen_models("all", "all"))
+    assert set(chosen_models("all", "random", "paper")) >= {*BASELINES, "concat:paper"}
+    assert "concat" not in chosen_models("all", "time", "paper")
+    stored = chosen_models("all", "all")
+    assert {"seismic", "hawkes"} <= set(stored)
+    assert "ridge" not in stored
+    assert set(chosen_models("all", "all", with_training=True)) == {*stored, *BASELINES}
+    assert chosen_models("ridge,all", "random")[0] == "ridge"
+    assert len(chosen_models("ridge,all,ridge", "random")) == len(forecaster_names())
 
 
 def test_models_that_make_no_sense_are_refused() -> None:
-    for text, split in (("oracle", "all"), ("", "all"), ("hawkes@1", "time")):
+    for text, split in (("oracle", "all"), ("", "all"), ("hawkes@1", "time"), ("concat:paper", "all")):
         with pytest.raises(UserError):
             chosen_models(text, split)  # type: ignore[arg-type]
+    assert chosen_models("concat:paper", "all", with_training=True) == ("concat:paper",)
+
+
+def test_a_rolling_model_is_trained_once_and_scored_at_every_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits: list[tuple[str, set[float]]] = []
+    fit = LogRegression.fit
+
+    def watched(self: LogRegression, train: Any, validation: Any, *, seed: int = 0) -> LogRegression:
+        fits.append((self.name, {round(case.as_of - case.graph.root_time) for case in train}))
+        return fit(self, train, validation, seed=seed)
+
+    monkeypatch.setattr(LogRegression, "fit", watched)
+    monkeypatch.setattr("forecasters.evaluation.answers_any_age", lambda spec: spec == "ridge")
+    found = evaluate(CASCADES, plan(models=("log-linear", "ridge"), seeds=(5,)), data="x")
+    assert [name for name, _ in fits] == ["log-linear", "log-linear", "ridge"]
+    assert [ages for _, ages in fits[:2]] == [{1800}, {3600}]
+    assert len(fits[2][1]) > 20
+    by_model = {(run.model, run.observe_seconds): run for run in found.runs}
+    assert by_model["ridge", 1800.0].cascades == by_model["log-linear", 1800.0].cascades
+    buckets = found.rows[1]["coverage_by_age"]
+    assert [(one["from_seconds"], one["to_seconds"]) for one in buckets] == list(AGE_BUCKETS_SECONDS)
+    assert found.rows[0]["coverage_by_age"] is None
+
+
+def test_baselines_are_fitted_beside_stored_models_on_a_file_of_their_own() -> None:
+    test, training = CASCADES[:40], CASCADES[40:]
+    models = ("mean", "lightgbm", "hawkes", "hawkes@1")
+    found = evaluate(
+        test, plan(models=models, split="all", seeds=(0, 1), observe_seconds=(3600.0,)), data="x", training=training
+    )
+    mean, trees, hawkes, again = found.rows
+    assert (mean["seeds"], trees["seeds"], hawkes["seeds"]) == ([0, 1], [0, 1], [])
+    assert {row["n"] for row in found.rows} == {len(cases(test, 3600.0, DAY))}
+    assert hawkes["msle"] == again["msle"]
+    assert {row["reference"] for row in found.rows} == {"lightgbm"}
+    constants = [run.predicted[0] for run in found.runs if run.model == "mean"]
+    expected = split_cases(cases(training, 3600.0, DAY), "none", 0).train
+    assert constants[0] == pytest.approx(2 ** np.log2(1 + increments(expected)).mean() - 1)
+
+
+def test_a_model_is_compared_with_the_reference_cascade_by_cascade() -> None:
+    found = evaluate(CASCADES, plan(models=("mean", "ridge"), observe_seconds=(3600.0,), reference="mean"), data="x")
+    mean, ridge = found.rows
+    assert (mean["msle_ratio"], mean["msle_difference"]) == (1.0, 0.0)
+    assert mean["msle_ratio_low"] == mean["msle_ratio_high"] == 1.0
+    assert ridge["msle_difference"] == pytest.approx(ridge["msle"] - mean["msle"], abs=2e-6)
+    assert ridge["msle_ratio"] == pytest.approx(ridge["msle"] / mean["msle"], abs=2e-6)
+    assert ridge["msle_low"] < ridge["msle"] < ridge["msle_high"]
+    assert ridge["msle_difference_low"] < ridge["msle_difference"] < ridge["msle_difference_high"]
+    with pytest.raises(UserError, match="--reference lightgbm is not among the models: mean"):
+        evaluate(CASCADES, plan(models=("mean",), reference="lightgbm"), data="x")
+
+
+def test_without_a_reference_nothing_is_compared() -> None:
+    row = evaluate(CASCADES, plan(models=("mean",), observe_seconds=(3600.0,)), data="x").rows[0]
+    assert row["reference"] is row["msle_ratio"] is row["msle_difference_low"] is None
+
+
+def test_one_split_may_serve_all_seeds() -> None:
+    settings = {"models": ("lightgbm",), "observe_seconds": (3600.0,), "seeds": (0, 1)}
+    own = evaluate(CASCADES, plan(**settings), data="x").runs
+    fixed = evaluate(CASCADES, plan(**settings, split_seed=0), data="x").runs
+    assert set(own[0].cascades) != set(own[1].cascades)
+    assert fixed[0].cascades == fixed[1].cascades == own[0].cascades
+    assert (fixed[0].predicted != fixed[1].predicted).any()  # the seed still reaches the model
+
+
+@pytest.mark.parametrize("name", sorted(SEEDLESS))
+def test_what_is_fitted_once_for_all_seeds_does_not_depend_on_them(name: str) -> None:
+    split = split_cases(cases(CASCADES, 3600.0, DAY), "random", 0)
+    one, other = (fit_forecaster(new_forecaster(name), split, seed=seed) for seed in (0, 1))
+    examples = [one.prepare(c.graph, c.as_of, c.horizon_seconds) for c in split.test]
+    a, b = one.forecast(examples), other.forecast(examples)
+    np.testing.assert_array_equal(a.increment, b.increment)
+    np.testing.assert_array_equal(a.high, b.high)
+
+
+def test_progress_rises_and_names_the_work() -> None:
+    told: list[tuple[float, str]] = []
+    evaluate(CASCADES, plan(seeds=(0,)), data="x", progress=lambda share, text: told.append((share, text)))
+    assert told == [(0.0, "mean, seed 0"), (0.5, "ridge, seed 0")]
 
 
 def test_a_file_without_cases_is_the_users_error() -> None:
@@ -94,42 +182,3 @@ def test_the_test_part_is_never_fitted_to() -> None:
     blind = fit_forecaster(new_forecaster("ridge"), Split(split.train, split.validation, []), seed=0)
     examples = [fitted.prepare(c.graph, c.as_of, c.horizon_seconds) for c in split.test]
     np.testing.assert_array_equal(fitted.forecast(examples).increment, blind.forecast(examples).increment)
-
-
-def test_training_writes_a_version_whose_card_says_what_was_measured(tmp_path: Path) -> None:
-    store = ModelStore(tmp_path)
-    stored, results = train_version(
-        CASCADES, TrainingPlan("ridge", DAY), store, files=[DataFile("some.jsonl", "abc", 80)]
-    )
-    assert math.isfinite(results["msle"])
-    assert results["train_cases"] > results["test_cases"] > 0
-    for said in ("some.jsonl", "abc", "rolling", "24h", f"{results['msle']:.4g}"):
-        assert said in stored.card()
-    assert stored.config()["training"]["results"]["msle"] == results["msle"]
-    assert load_forecaster("ridge", tmp_path).version == "1"
-
-
-def test_training_can_be_repeated_to_the_bit(tmp_path: Path) -> None:
-    one, two = (
-        train_version(CASCADES, TrainingPlan("ridge", DAY, seed=4), ModelStore(tmp_path / d), files=FILES)[0]
-        for d in ("one", "two")
-    )
-    assert (one.directory / "model.safetensors").read_bytes() == (two.directory / "model.safetensors").read_bytes()
-
-
-def test_a_plan_for_given_ages_cuts_there_and_a_rolling_one_anywhere() -> None:
-    fixed = training_split(CASCADES, TrainingPlan("ridge", DAY, (1800.0, 3600.0)))
-    ages = {round(case.as_of - case.graph.root_time) for case in fixed.train}
-    assert ages == {1800, 3600}
-    rolling = training_split(CASCADES, TrainingPlan("ridge", DAY, seed=2))
-    everything = rolling_cases(CASCADES, DAY, seed=2)
-    assert len(rolling.train) + len(rolling.validation) + len(rolling.test) == len(everything)
-
-
-def test_too_few_cascades_and_a_taken_version_are_refused(tmp_path: Path) -> None:
-    store = ModelStore(tmp_path)
-    with pytest.raises(DatasetError, match="20 are needed"):
-        train_version(CASCADES[:5], TrainingPlan("mean", DAY), store, files=FILES)
-    train_version(CASCADES, TrainingPlan("mean", DAY), store, files=FILES, version="a")
-    with pytest.raises(UserError, match="choose another --version"):
-        train_version(CASCADES, TrainingPlan("mean", DAY), store, files=FILES, version="a")

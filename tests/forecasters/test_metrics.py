@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasters.metrics import (
-    bootstrap_interval,
     coverage,
     log_errors,
     male,
     mape,
     msle,
-    paired_bootstrap,
     pcc,
     r2,
     score,
@@ -80,21 +78,3 @@ def test_scores_are_ordered_as_their_definitions_say(pairs: list[tuple[float, fl
 def test_refuses_what_cannot_be_scored(predicted: list[float], actual: list[float]) -> None:
     with pytest.raises(ValueError, match=r"no cases|equal length"):
         msle(predicted, actual)
-
-
-def test_the_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    hits = 0
-    for trial in range(200):
-        low, high = bootstrap_interval(rng.exponential(1.0, 60), level=0.9, resamples=200, seed=trial)
-        hits += low <= 1.0 <= high
-    assert 0.82 <= hits / 200 <= 0.96
-
-
-def test_the_paired_bootstrap_sees_a_small_difference_in_noisy_cases() -> None:
-    rng = np.random.default_rng(1)
-    noise = rng.normal(0, 10, 400)
-    difference, low, high = paired_bootstrap(noise + 0.1 + rng.normal(0, 0.1, 400), noise)
-    assert 0 < low < difference < high
-    assert difference == pytest.approx(0.1, abs=0.02)
-    assert paired_bootstrap(noise, noise) == (0.0, 0.0, 0.0)
