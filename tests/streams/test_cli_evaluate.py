@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from graph import Event, Kind, write_events
+from forecasters.labels import read_labelled_cascades
+from graph import Cascade, Event, Kind, write_events
 from graph.errors import UserError
 from streams.cli import evaluate
 from tests.forecasters.cascades import random_cascades
@@ -29,15 +31,19 @@ def app() -> typer.Typer:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An event file of sixty cascades, written from their views."""
     path = tmp_path_factory.mktemp("data") / "cascades.jsonl.zst"
+    write_cascades(path, random_cascades(60))
+    return path
+
+
+def write_cascades(path: Path, cascades: Sequence[Cascade]) -> None:
     events = []
-    for cascade in random_cascades(60):
+    for cascade in cascades:
         view = cascade.view()
         for i, age in enumerate(view.ages):
             kind, parent = (Kind.POST, None) if i == 0 else (Kind.REPOST, _id(cascade.id, int(view.parents[i])))
             time = view.root_time + float(age)
             events.append(Event(id=_id(cascade.id, i), cascade=cascade.id, kind=kind, time=time, parent=parent))
     write_events(path, events)
-    return path
 
 
 def _id(cascade: str, index: int) -> str:
@@ -80,6 +86,69 @@ def test_markdown_is_a_table_with_spreads_over_seeds(app: typer.Typer, data: Pat
     assert "±" in lines[2]
 
 
+def test_the_last_column_compares_with_the_reference(app: typer.Typer, data: Path) -> None:
+    options = ["--models", "mean,ridge", "--split", "time", "--observe", "1h", "--reference", "mean"]
+    lines = RUN.invoke(app, ["evaluate", "--data", str(data), *options, "--markdown"]).stdout.splitlines()
+    assert lines[0].endswith("| coverage | MSLE / mean |")
+    assert lines[2].endswith("| 1 |")
+    assert " to " in lines[3]
+    table = RUN.invoke(app, ["evaluate", "--data", str(data), *options]).stdout
+    assert "reference: mean; 95 % bootstrap" in table
+
+
+def test_a_training_file_serves_the_baselines_and_shares_no_cascade(
+    app: typer.Typer, data: Path, tmp_path: Path
+) -> None:
+    whole = read_labelled_cascades(data)
+    scored, training = tmp_path / "scored.jsonl", tmp_path / "training.jsonl"
+    write_cascades(scored, whole[:25])
+    write_cascades(training, whole[20:])
+    options = ["--data", str(scored), "--train", str(training), "--observe", "1h", "--seeds", "0"]
+    result = RUN.invoke(app, ["evaluate", *options, "--models", "ridge,lightgbm,hawkes", "--json"])
+    assert result.exit_code == 0, result.output
+    assert "5 cascades of --train are in --data too and were left out of the training" in result.stderr
+    rows = {row["model"]: row for row in json.loads(result.stdout)["results"]}
+    assert rows["ridge"]["train"] == ["training.jsonl"]
+    assert rows["ridge"]["seeds"] == [0]
+    assert rows["hawkes"]["seeds"] == []
+    assert rows["hawkes"]["reference"] == "lightgbm"
+    same = RUN.invoke(app, ["evaluate", "--data", str(scored), "--train", str(scored)]).exception
+    assert "no cascade that is not in --data" in str(same)
+
+
+def test_a_plot_and_every_forecast_are_written(app: typer.Typer, data: Path, tmp_path: Path) -> None:
+    plot, csv = tmp_path / "plot.svg", tmp_path / "all.csv"
+    options = ["--models", "mean,ridge", "--split", "time", "--observe", "1h", "--seeds", "0", "--json"]
+    result = RUN.invoke(
+        app, ["evaluate", "--data", str(data), *options, "--plot", str(plot), "--predictions", str(csv)]
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["results"]
+    assert plot.read_text().startswith("<?xml")
+    assert len(csv.read_text().splitlines()) == 1 + sum(row["n"] for row in rows)
+    assert [level for level, _ in rows[0]["calibration"]][:2] == [0.1, 0.2]
+
+
+def test_a_file_of_first_hours_simply_works(app: typer.Typer, tmp_path: Path) -> None:
+    path = tmp_path / "hours.jsonl"
+    lines = []
+    for number in range(30):
+        name = f"w{number}"
+        root = {"id": name, "cascade": name, "kind": "post", "time": 1000.0 * number, "growth_24h": number}
+        lines += [root]
+        for i in range(12):
+            event = {"id": f"{name}:{i}", "cascade": name, "kind": "repost", "time": 1000.0 * number + 60 * i}
+            lines.append(event)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = ["--data", str(path), "--models", "mean,ridge", "--split", "random", "--seeds", "0"]
+    result = RUN.invoke(app, ["evaluate", *options, "--observe", "10m,1h", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [row["n"] for row in json.loads(result.stdout)["results"]] == [4, 4, 4, 4]
+    late = RUN.invoke(app, ["evaluate", *options, "--observe", "2h"]).exception
+    assert isinstance(late, UserError)
+    assert "observe for 1 h at most, with a horizon of 24 h" in str(late)
+
+
 def test_max_cascades_limits_the_work(app: typer.Typer, data: Path) -> None:
     options = ["--models", "hawkes", "--observe", "1h", "--max-cascades", "7", "--json"]
     result = RUN.invoke(app, ["evaluate", "--data", str(data), *options])
@@ -94,6 +163,13 @@ def test_max_cascades_limits_the_work(app: typer.Typer, data: Path) -> None:
         (["--observe", "2d"], "below --horizon"),
         (["--observe", "soon"], "'soon' is no duration"),
         (["--seeds", "a"], "whole numbers"),
+        (["--protocol", "fast"], "use paper or rolling"),
+        (["--reference", "mean"], "--reference mean is not among the models"),
+        (["--split", "time", "--train", "x.jsonl"], "--train goes with --split all"),
+        (["--models", "concat:paper"], "to train this one give --train FILE"),
+        (["--models", "concat:poem"], "its variants are"),
+        (["--plot", "x.jpg"], "must end in .svg or .png"),
+        (["--min-events", "9999"], "a smaller --min-events"),
         (["--models", "ridge@3"], "models list"),
     ],
 )

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from forecasters import load_forecaster
 from graph.errors import UserError
-from streams.cli import train
-from tests.streams.test_cli_evaluate import data  # noqa: F401  (a fixture)
+from streams.cli import evaluate, train
+from tests.forecasters.cascades import random_cascades
+from tests.streams.test_cli_evaluate import data, write_cascades  # noqa: F401  (a fixture)
 
 RUN = CliRunner()
 
@@ -48,6 +49,42 @@ def test_the_second_version_waits_for_its_promotion(app: typer.Typer, data: Path
     assert load_forecaster("mean", tmp_path).version == "1"
 
 
+def test_several_files_and_seeds_make_one_version(app: typer.Typer, data: Path, tmp_path: Path) -> None:  # noqa: F811
+    other = tmp_path / "other.jsonl"
+    write_cascades(other, random_cascades(70, seed=1)[-12:])
+    files = ["--data", str(data), "--data", str(other)]
+    result = RUN.invoke(app, ["train", "lightgbm", *files, "--observe", "1h", "--seeds", "0,1", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "2 of its cascades are in an earlier file; they count once" in result.stderr
+    card = (tmp_path / "lightgbm" / "1" / "card.md").read_text()
+    assert "| other.jsonl | 10 |" in card
+
+
+def test_a_shipped_version_shows_the_scores_of_an_earlier_evaluation(
+    app: typer.Typer,
+    data: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    evaluate.register(app)
+    options = ["--models", "ridge,lightgbm", "--split", "time", "--observe", "1h", "--seeds", "0"]
+    printed = RUN.invoke(app, ["evaluate", "--data", str(data), *options, "--json"]).stdout
+    scores = tmp_path / "scores.json"
+    scores.write_text(printed)
+    result = RUN.invoke(
+        app, ["train", "ridge", "--data", str(data), "--split", "none", "--scores", str(scores), "-o", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "no test part" in result.stdout
+    card = (tmp_path / "ridge" / "1" / "card.md").read_text()
+    assert f"| 1h | ridge | {json.loads(printed)['results'][0]['n']} |" in card
+    for bad in ("{", "[]", '{"command": "bench", "results": []}', '{"command": "evaluate", "results": [{}]}'):
+        scores.write_text(bad)
+        with pytest.raises(UserError, match="no output of 'evaluate --json'"):
+            train.read_scores(scores)
+    with pytest.raises(UserError, match="cannot be read"):
+        train.read_scores(tmp_path / "nowhere.json")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -57,6 +94,10 @@ def test_the_second_version_waits_for_its_promotion(app: typer.Typer, data: Path
         (["ridge", "--observe", "24h"], "below --horizon"),
         (["ridge", "--max-cascades", "5"], "20 are needed"),
         (["ridge", "--version", "../x"], "no version"),
+        (["concat:poem"], "its variants are"),
+        (["ridge", "--device", "abacus"], "use auto, cpu, cuda"),
+        (["ridge", "--seeds", "one"], "whole numbers"),
+        (["ridge", "--scores", "x.json"], "--scores goes with --split none"),
     ],
 )
 def test_bad_options_write_nothing(
