@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import typer.main
 
+from forecasters.evaluation import EvaluationPlan, evaluate
 from graph import Event, Rejected, RejectReason, decode_event
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
@@ -22,9 +23,11 @@ from streams.partition import Fate, Record, Skipped
 from streams.records import ForecastRecord
 from streams.settings import Settings
 from streams.topics import declared_topics
+from tests.forecasters.cascades import random_cascades
 
 ROOT = Path(__file__).parents[1]
 KAFKA = ROOT / "docs" / "kafka.md"
+FORECASTERS = ROOT / "docs" / "forecasters.md"
 README = ROOT / "README.md"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -237,6 +240,13 @@ def test_every_metric_is_described_with_its_labels() -> None:
 def test_every_fate_and_every_reason_is_named(metric: str, values: type[Fate] | type[Skipped]) -> None:
     meaning = next(row[2] for row in table(KAFKA, "Metrics") if row[0] == f"`{metric}`")
     assert names([meaning]) == [value.value for value in values]
+
+
+def test_every_key_of_an_evaluation_is_described_in_its_order() -> None:
+    plan = EvaluationPlan(("mean",), (3600.0,), 86_400.0, "time", seeds=(0,))
+    (row,) = evaluate(random_cascades(60), plan, data="x").rows
+    described = names([cells[0] for cells in table(FORECASTERS, "Measure")])
+    assert described == [*row, "train"]
 
 
 # --- examples
