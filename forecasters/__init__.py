@@ -3,7 +3,7 @@ store."""
 
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.errors import ModelStoreError
-from forecasters.model_store import load_forecaster
+from forecasters.model_lookup import load_forecaster
 from forecasters.registry import forecaster_class, forecaster_names
 
 __all__ = [

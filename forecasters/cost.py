@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from forecasters.base import Case, Forecaster
-from forecasters.model_store import TENSORS_FILE, read_tensors
+from forecasters.model_files import TENSORS_FILE, read_tensors
 
 ROUNDS: Final = 3
 """The fastest of three: what slows a round down is the machine's other work."""

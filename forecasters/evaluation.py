@@ -11,7 +11,7 @@ from forecasters.base import Forecaster
 from forecasters.dataset import MIN_EVENTS, Split
 from forecasters.fitting import fit_forecaster
 from forecasters.folds import Fold, Protocol, cascades_of, held_out_fold, paper_fold, rolling_fold
-from forecasters.model_store import load_forecaster
+from forecasters.model_lookup import load_forecaster
 from forecasters.registry import BASELINES, SEEDLESS, answers_any_age, forecaster_class, parse_spec
 from forecasters.registry import new_forecaster as untrained
 from forecasters.runs import AgeCoverage, Calibration, Run, run_on

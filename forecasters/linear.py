@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.errors import ModelStoreError
-from forecasters.model_store import TENSORS_FILE, read_tensors, write_tensors
+from forecasters.model_files import TENSORS_FILE, read_tensors, write_tensors
 
 Floats = NDArray[np.float64]
 

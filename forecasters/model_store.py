@@ -1,17 +1,14 @@
 """Models on disk: ``<store>/<name>/<version>/`` with config.json, tensors and card.md, and the aliases of
 each name.
 
-Two stores are searched: the user's (``CASCADECAST_MODELS_DIR``, default ``./models``), then the weights
-shipped in this package. A version appears whole or not at all (written aside, then renamed) and never changes
+A version appears whole or not at all (written aside, then renamed) and never changes
 afterwards; which one is the champion is told by `forecasters.promotions`. A user's store may promote a shipped version
 too, and no version of its own may be called as a shipped one is: the ids of forecasts rest on name and version.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 import shutil
 import tempfile
@@ -20,77 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
+from forecasters.model_files import CARD_FILE, CONFIG_FILE, NAME, checked_name, read_config, write_config
 from forecasters.promotions import ALIASES, Promotion, Promotions, changing, replace_text
 
-__all__ = ["ModelStore", "ModelStoreError", "StoredModel", "load_forecaster", "read_config", "write_config"]
-
-FORMAT: Final = 1
-"""Of config.json; raised when an older reader would misread a newer file."""
-
-CONFIG_FILE: Final = "config.json"
-TENSORS_FILE: Final = "model.safetensors"
-CARD_FILE: Final = "card.md"
-
 SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
-
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?")
-
-
-def user_store_directory() -> Path:
-    """Where the user's models live: ``CASCADECAST_MODELS_DIR``, else ``models`` in the working directory."""
-    return Path(os.environ.get("CASCADECAST_MODELS_DIR") or "models")
-
-
-def checked_name(text: str, what: str = "model name") -> str:
-    """``text`` if it can name a directory and nothing outside it; raises `ModelStoreError` otherwise."""
-    if not _NAME.fullmatch(text) or ".." in text:
-        raise ModelStoreError(f"{text!r} is no {what}: use up to 64 letters, digits, or . _ + - between them")
-    return text
-
-
-def write_config(directory: Path, config: dict[str, Any]) -> None:
-    """Write config.json; the format version is added here. Numbers must be finite."""
-    text = json.dumps({"format": FORMAT, **config}, indent=2, allow_nan=False)
-    replace_text(directory / CONFIG_FILE, text + "\n")
-
-
-def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any]:
-    """Read config.json; raises `ModelStoreError` when it is missing, damaged, too new, or of another
-    forecaster."""
-    path = directory / CONFIG_FILE
-    config = _read_json(path)
-    if config.get("format") != FORMAT:
-        raise ModelStoreError(
-            f"{path}: format {config.get('format')!r}, this version reads {FORMAT}; upgrade or retrain"
-        )
-    if forecaster is not None and config.get("forecaster") != forecaster:
-        raise ModelStoreError(f"{path}: holds a {config.get('forecaster')!r} model, not {forecaster!r}")
-    return config
-
-
-def write_tensors(directory: Path, tensors: dict[str, NDArray[Any]]) -> None:
-    """Write model.safetensors."""
-    path = directory / TENSORS_FILE
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path)
-    path.chmod(0o644)  # safetensors leaves it to its owner alone; a worker may run under another account
-
-
-def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
-    """Read model.safetensors; raises `ModelStoreError` when it is missing or damaged."""
-    path = directory / TENSORS_FILE
-    try:
-        return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelStoreError(f"{path}: damaged ({error}); train the model again or restore the file") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +67,7 @@ class ModelStore:
         if not self.root.is_dir():
             return []
         return sorted(
-            path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name) and self.versions(path.name)
+            path.name for path in self.root.iterdir() if NAME.fullmatch(path.name) and self.versions(path.name)
         )
 
     def versions(self, name: str) -> list[str]:
@@ -143,7 +75,7 @@ class ModelStore:
         folder = self.root / checked_name(name)
         if not folder.is_dir():
             return []
-        found = [p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / CONFIG_FILE).is_file()]
+        found = [p.name for p in folder.iterdir() if NAME.fullmatch(p.name) and (p / CONFIG_FILE).is_file()]
         return sorted(found, key=_natural)
 
     def aliases(self, name: str) -> dict[str, str]:
@@ -241,7 +173,7 @@ class ModelStore:
         The step is kept so that `rollback` can undo it. Raises `ModelStoreError` that lists what there is.
         """
         self._must_be_writable()
-        _checked_alias(alias)
+        checked_alias(alias)
         model = self.get(name, version)
         folder = self.root / name
         with changing(folder):
@@ -254,7 +186,7 @@ class ModelStore:
         """Undo the last promotion of ``alias``. None when there is no challenger then; raises `ModelStoreError` when
         there would be no champion."""
         self._must_be_writable()
-        _checked_alias(alias)
+        checked_alias(alias)
         if not self.promotions(name).history:
             raise ModelStoreError(f"{self.root}: {name} has had no earlier {alias} to go back to")
         folder = self.root / name
@@ -276,74 +208,8 @@ class ModelStore:
             raise ModelStoreError(f"{self.root} holds shipped models and is read only; use a store of your own")
 
 
-def default_stores(directory: Path | None = None) -> list[ModelStore]:
-    """The user's store (or ``directory``), then the shipped one."""
-    return [ModelStore(directory or user_store_directory()), ModelStore(SHIPPED_WEIGHTS, shipped=True)]
-
-
-def find_model(spec: str, directory: Path | None = None) -> StoredModel | None:
-    """The stored model that ``name``, ``name@version`` or ``name@champion`` means, or None for a bare,
-    unstored name.
-
-    A bare name means its champion as promoted last, in the user's store if one was promoted there, else the newest
-    shipped version. Raises `ModelStoreError` for a bad name, or a version or alias that no store has.
-    """
-    tenures = find_tenures(spec, directory)
-    return tenures[-1][1] if tenures else None
-
-
-def find_tenures(spec: str, directory: Path | None = None) -> tuple[tuple[float, StoredModel], ...]:
-    """As `find_model`, with what counts before a promotion that was given an event time.
-
-    (event time from which on, version), ascending, the first for all earlier times; empty for a bare, unstored name.
-    """
-    name, _, wanted = spec.partition("@")
-    checked_name(name)
-    stores = default_stores(directory)
-    for store in stores:
-        if wanted and wanted not in ALIASES:
-            if wanted in store.versions(name):
-                return ((-math.inf, store.get(name, wanted)),)
-        elif tenures := store.tenures(name, wanted or "champion"):
-            return tenures
-    if wanted in ("", "champion"):
-        shipped = stores[-1].versions(name)
-        if shipped:
-            return ((-math.inf, stores[-1].get(name, shipped[-1])),)
-    if not wanted:
-        return ()
-    places = " and ".join(str(store.root) for store in stores)
-    raise ModelStoreError(f"no model {spec!r} in {places}; 'cascadecast models list' shows what there is")
-
-
-def find_alias(name: str, alias: str, directory: Path | None = None) -> tuple[float, StoredModel] | None:
-    """What an alias means, as promoted last: (event time from which on, version); None where it means nothing."""
-    _checked_alias(alias)
-    if alias == "champion":
-        tenures = find_tenures(name, directory)
-    else:
-        tenures = next((t for store in default_stores(directory) if (t := store.tenures(name, alias))), ())
-    return tenures[-1] if tenures else None
-
-
-def load_forecaster(spec: str, directory: Path | None = None) -> Forecaster:
-    """Load a model by ``name``, ``name@version``, ``name@champion`` or ``name@challenger``.
-
-    A training-free forecaster needs no stored version. Raises `ModelStoreError` for one that must be trained
-    first, and for an unknown name.
-    """
-    from forecasters.registry import forecaster_class
-
-    found = find_model(spec, directory)
-    if found is not None:
-        return found.load()
-    kind = forecaster_class(spec)
-    if kind.needs_training:
-        raise ModelStoreError(f"{spec} has not been trained; run 'cascadecast train {spec} --data FILE' first")
-    return kind()
-
-
-def _checked_alias(alias: str) -> None:
+def checked_alias(alias: str) -> None:
+    """Raises `ModelStoreError` for anything but champion and challenger."""
     if alias not in ALIASES:
         raise ModelStoreError(f"unknown alias {alias!r}; use one of {', '.join(ALIASES)}")
 
@@ -351,15 +217,3 @@ def _checked_alias(alias: str) -> None:
 def _natural(version: str) -> list[tuple[int, int, str]]:
     """Sort key in which runs of digits compare as numbers."""
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", version) if part]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
-    except (OSError, ValueError) as error:
-        raise ModelStoreError(f"{path}: cannot be read as JSON ({error}); restore the file") from error
-    if not isinstance(found, dict):
-        raise ModelStoreError(f"{path}: must hold a JSON object; restore the file")
-    return found

@@ -15,7 +15,7 @@ from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.dataset import DatasetError, increments
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
-from forecasters.model_store import read_config, write_config
+from forecasters.model_files import read_config, write_config
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from graph import Cascade, CascadeView
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, cast, get_args
 
 from forecasters.folds import Protocol
-from forecasters.model_store import find_model
+from forecasters.model_lookup import find_model
 from forecasters.registry import BASELINES, PAPER, forecaster_class, forecaster_names, missing_extra, parse_spec
 from graph.errors import UserError
 

@@ -25,7 +25,8 @@ from forecasters.dataset import (
 from forecasters.fitting import fit_forecaster, scores_on
 from forecasters.folds import MIN_CASES
 from forecasters.metrics import msle
-from forecasters.model_store import ModelStore, StoredModel, checked_name
+from forecasters.model_files import checked_name
+from forecasters.model_store import ModelStore, StoredModel
 from forecasters.registry import answers_any_age, new_forecaster, parse_spec
 from forecasters.training_plan import DataFile, TrainingPlan
 from graph import Cascade

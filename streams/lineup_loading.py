@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forecasters.base import Forecaster
-from forecasters.model_store import StoredModel, find_alias, find_tenures, load_forecaster
+from forecasters.model_lookup import find_alias, find_tenures, load_forecaster
+from forecasters.model_store import StoredModel
 from forecasters.trial import try_out
 from graph.errors import UserError
 from streams.lineup import Lineup, Role, Seat, Tenure

@@ -21,14 +21,7 @@ from forecasters.context import context_features, fit_context
 from forecasters.dataset import DatasetError, increments
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
-from forecasters.model_store import (
-    CONFIG_FILE,
-    TENSORS_FILE,
-    read_config,
-    read_tensors,
-    write_config,
-    write_tensors,
-)
+from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from forecasters.user_embedding import UserEmbedding

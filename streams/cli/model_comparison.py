@@ -26,7 +26,7 @@ def compare(
 ) -> None:
     """Compare the errors of two versions on the same cascades, with the bootstrap's interval of the difference."""
     from forecasters.head_to_head import head_to_head
-    from forecasters.model_store import load_forecaster
+    from forecasters.model_lookup import load_forecaster
     from graph.durations import parse_duration
     from graph.errors import UserError
     from streams.cli.cascade_files import load_cascades

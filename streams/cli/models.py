@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def list_models(store: Store = None, json: Json = False) -> None:
     """List the versions of the store and the shipped ones, and what the aliases mean to a worker."""
-    from forecasters.model_store import default_stores
+    from forecasters.model_lookup import default_stores
     from streams.cli.results import print_result
 
     began = time.perf_counter()
@@ -71,7 +71,7 @@ def show(
 ) -> None:
     """Show a model's card, or with --json its configuration."""
     from forecasters.errors import ModelStoreError
-    from forecasters.model_store import find_model
+    from forecasters.model_lookup import find_model
     from forecasters.registry import forecaster_class
     from streams.cli.results import print_result
 
@@ -107,7 +107,8 @@ def promote(
 
     With --from the switch is at an event time, the same on every worker. The version is tried first.
     """
-    from forecasters.model_store import ModelStore, user_store_directory
+    from forecasters.model_lookup import user_store_directory
+    from forecasters.model_store import ModelStore
     from forecasters.trial import try_out
 
     began = time.perf_counter()
@@ -124,7 +125,8 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Undo the last promotion of an alias; running workers follow within seconds."""
-    from forecasters.model_store import ModelStore, user_store_directory
+    from forecasters.model_lookup import user_store_directory
+    from forecasters.model_store import ModelStore
     from streams.cli.results import print_result
 
     began = time.perf_counter()
@@ -174,7 +176,7 @@ def _since(seconds: float | None) -> str:
 
 def _row(model: StoredModel, store: Path | None) -> dict[str, Any]:
     """A version, the aliases that mean it to a worker, and from which event times on where not for all."""
-    from forecasters.model_store import find_alias
+    from forecasters.model_lookup import find_alias
     from forecasters.promotions import ALIASES
 
     called = {alias: found for alias in ALIASES if (found := find_alias(model.name, alias, store))}

@@ -61,7 +61,8 @@ def train(
     """Fit a model, stop by the validation part, measure it on the test part beside all baselines and store it with a
     card that says so."""
     from forecasters.dataset import split_kind
-    from forecasters.model_store import ModelStore, user_store_directory
+    from forecasters.model_lookup import user_store_directory
+    from forecasters.model_store import ModelStore
     from forecasters.registry import parse_spec
     from forecasters.training import train_version
     from forecasters.training_plan import TrainingPlan, device_named

@@ -12,7 +12,7 @@ from forecasters.dataset import DatasetError, Split, cases, increments, split_ca
 from forecasters.evaluation import EvaluationPlan, evaluate
 from forecasters.fitting import fit_forecaster
 from forecasters.metrics import msle
-from forecasters.model_store import load_forecaster
+from forecasters.model_lookup import load_forecaster
 from forecasters.registry import BASELINES, SEEDLESS, forecaster_names, new_forecaster
 from forecasters.regression import LogRegression
 from forecasters.selection import chosen_models

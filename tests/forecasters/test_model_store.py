@@ -12,21 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasters.dataset import cases
+from forecasters.errors import ModelStoreError
 from forecasters.hawkes import HawkesForecaster
 from forecasters.mean import MeanForecaster
-from forecasters.model_store import (
-    ModelStore,
-    ModelStoreError,
-    checked_name,
-    find_alias,
-    find_model,
-    find_tenures,
-    load_forecaster,
-    read_config,
-    read_tensors,
-    write_config,
-    write_tensors,
-)
+from forecasters.model_files import checked_name, read_config, read_tensors, write_config, write_tensors
+from forecasters.model_lookup import find_alias, find_model, find_tenures, load_forecaster
+from forecasters.model_store import ModelStore
 from tests.forecasters.cascades import random_cascades
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from forecasters.dataset import DatasetError, rolling_cases
-from forecasters.model_store import ModelStore, load_forecaster
+from forecasters.model_lookup import load_forecaster
+from forecasters.model_store import ModelStore
 from forecasters.training import train_version, training_split
 from forecasters.training_plan import DataFile, TrainingPlan, device_named
 from graph.errors import UserError
