@@ -25,7 +25,8 @@ PATIENCE: Final = 50
 ROUNDS_WITHOUT_VALIDATION: Final = 200
 
 
-def _lightgbm() -> Any:
+def lightgbm_module() -> Any:
+    """The library; raises `UserError` that names the extra where it is not installed."""
     try:
         return import_module("lightgbm")
     except ImportError as error:
@@ -49,7 +50,7 @@ class GradientBoostingForecaster(LogRegression):
         return np.asarray(features(view, horizon_seconds), dtype=np.float64)
 
     def fit_log(self, X: Floats, y: Floats, X_validation: Floats, y_validation: Floats, seed: int) -> None:
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         parameters = {
             "objective": "regression",
             "learning_rate": 0.03,
@@ -96,4 +97,4 @@ class GradientBoostingForecaster(LogRegression):
         # LightGBM ends the whole process on a text that was cut short, so it may not see one.
         if _digest(text) != fit["text_xxh3_128"]:
             raise ModelStoreError(f"{path}: damaged (its checksum differs); train again or restore the file")
-        self.booster = _lightgbm().Booster(model_str=text)
+        self.booster = lightgbm_module().Booster(model_str=text)

@@ -16,7 +16,9 @@ _CLASSES: Final[dict[str, tuple[str, str]]] = {
     "lightgbm": ("forecasters.gradient_boosting", "GradientBoostingForecaster"),
     "seismic": ("forecasters.seismic", "SeismicForecaster"),
     "hawkes": ("forecasters.hawkes", "HawkesForecaster"),
+    "trees": ("forecasters.trees", "TreesForecaster"),
     "concat": ("forecasters.concat", "ConCatForecaster"),
+    "blend": ("forecasters.blend", "BlendForecaster"),
 }
 """name -> (module, class), in the order in which tables show them."""
 
@@ -79,4 +81,4 @@ def forecaster_class(name: str) -> type[Forecaster]:
 
 def missing_extra(name: str) -> str | None:
     """The install extra without which ``name`` cannot run here, or None."""
-    return "train" if name == "lightgbm" and find_spec("lightgbm") is None else None
+    return "train" if name in ("lightgbm", "trees") and find_spec("lightgbm") is None else None
