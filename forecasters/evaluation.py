@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from forecasters.age_coverage import coverage_by_age
 from forecasters.base import Forecaster
-from forecasters.dataset import MIN_EVENTS, Split
+from forecasters.dataset import MIN_EVENTS
 from forecasters.fitting import fit_forecaster
 from forecasters.folds import Fold, Protocol, cascades_of, held_out_fold, paper_fold, rolling_fold
 from forecasters.model_lookup import load_forecaster
@@ -87,7 +87,10 @@ def evaluate(
         if not place or not _stored(model, plan, training)
     ]
     fold, fold_seed = Fold({}), None
+    fitted: dict[str, Forecaster] = {}
     for done, (seed, model) in enumerate(work):
+        if not done or seed != work[done - 1][0]:
+            fitted = {}
         if fold_seed != _fold_seed(plan, seed):
             fold_seed = _fold_seed(plan, seed)
             fold = _fold(cascades, plan, training, fold_seed)
@@ -95,12 +98,12 @@ def evaluate(
         watch = _watch(progress, done, len(work), model, seed)
         if model not in known:
             stored = _stored(model, plan, training)
-            known[model] = list(_runs(model, fold, plan, seed, stored=stored, progress=watch))
+            known[model] = list(_runs(model, fold, plan, seed, fitted, stored=stored, progress=watch))
             runs += known[model]
         elif parse_spec(model)[0] in SEEDLESS:
             runs += [replace(run, seed=seed) for run in known[model]]
         else:
-            runs += _runs(model, fold, plan, seed, stored=False, progress=watch)
+            runs += _runs(model, fold, plan, seed, fitted, stored=False, progress=watch)
     runs.sort(key=lambda run: (plan.observe_seconds.index(run.observe_seconds), plan.models.index(run.model)))
     shared = {"protocol": plan.protocol, "min_events": plan.min_events, "split_seed": plan.split_seed}
     return Evaluation(rows_of(runs, data=data, split=plan.split, reference=reference, shared=shared), runs)
@@ -145,17 +148,27 @@ def _fold(cascades: Sequence[Cascade], plan: EvaluationPlan, training: Sequence[
 
 
 def _runs(
-    model: str, fold: Fold, plan: EvaluationPlan, seed: int, *, stored: bool, progress: Callable[[Any], None] | None
+    model: str,
+    fold: Fold,
+    plan: EvaluationPlan,
+    seed: int,
+    fitted: dict[str, Forecaster],
+    *,
+    stored: bool,
+    progress: Callable[[Any], None] | None,
 ) -> Iterator[Run]:
-    """The runs of one model and seed, one for each observation age."""
+    """The runs of one model and seed, one for each observation age; what was fitted for all ages joins ``fitted``."""
     if stored:
         yield from runs_at_any_age(load_forecaster(model), fold, plan, model=model, seed=None)
     elif fold.rolling is not None and answers_any_age(model):
-        forecaster = _fitted(model, fold.rolling, plan, seed, progress)
+        forecaster = fit_forecaster(
+            untrained(model), fold.rolling, seed=seed, epochs=plan.epochs, progress=progress, fitted=fitted
+        )
+        fitted[model] = forecaster
         yield from runs_at_any_age(forecaster, fold, plan, model=model, seed=seed)
     else:
         for age, split in fold.at.items():
-            forecaster = _fitted(model, split, plan, seed, progress)
+            forecaster = fit_forecaster(untrained(model), split, seed=seed, epochs=plan.epochs, progress=progress)
             calibration = Calibration.of(forecaster, split.validation) if plan.curves else None
             yield run_on(forecaster, split.test, model=model, observe_seconds=age, seed=seed, calibration=calibration)
 
@@ -183,9 +196,3 @@ def runs_at_any_age(
             calibration=calibration,
             by_age=by_age,
         )
-
-
-def _fitted(
-    model: str, split: Split, plan: EvaluationPlan, seed: int, progress: Callable[[Any], None] | None
-) -> Forecaster:
-    return fit_forecaster(untrained(model), split, seed=seed, epochs=plan.epochs, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ def fit_forecaster(
     epochs: int | None = None,
     progress: EpochProgress | None = None,
     checkpoint: Path | None = None,
+    fitted: Mapping[str, Forecaster] | None = None,
 ) -> Forecaster:
     """Fit on the train part, choose and calibrate on the validation part.
 
     ``epochs``, ``progress`` and ``checkpoint`` reach the forecasters that train in epochs; the others have no
-    use for them.
+    use for them. ``fitted`` are forecasters by spec that have been fitted on these very cases with this seed, for one
+    that would fit the same again within itself.
     """
-    offered = {"epochs": epochs, "progress": progress, "checkpoint": checkpoint}
+    offered = {"epochs": epochs, "progress": progress, "checkpoint": checkpoint, "fitted": fitted}
     taken = inspect.signature(forecaster.fit).parameters
     options: dict[str, Any] = {name: value for name, value in offered.items() if name in taken}
     return forecaster.fit(split.train, split.validation, seed=seed, **options)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from forecasters.age_coverage import AGE_BUCKETS_SECONDS
+from forecasters.base import Forecaster
 from forecasters.dataset import DatasetError, Split, cases, increments, split_cases
 from forecasters.evaluation import EvaluationPlan, evaluate
 from forecasters.fitting import fit_forecaster
+from forecasters.log_linear import LogLinearForecaster
 from forecasters.metrics import msle
 from forecasters.model_lookup import load_forecaster
 from forecasters.registry import BASELINES, SEEDLESS, forecaster_names, new_forecaster
 from forecasters.regression import LogRegression
+from forecasters.ridge import RidgeForecaster
 from forecasters.selection import chosen_models
 from forecasters.summary import METRICS
 from forecasters.training_plan import DataFile
@@ -182,3 +186,22 @@ def test_the_test_part_is_never_fitted_to() -> None:
     blind = fit_forecaster(new_forecaster("ridge"), Split(split.train, split.validation, []), seed=0)
     examples = [fitted.prepare(c.graph, c.as_of, c.horizon_seconds) for c in split.test]
     np.testing.assert_array_equal(fitted.forecast(examples).increment, blind.forecast(examples).increment)
+
+
+def test_what_was_fitted_already_is_offered_to_those_that_rest_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: dict[int, list[str]] = {}
+
+    class Resting(RidgeForecaster):
+        def fit(
+            self, train: Any, validation: Any, *, seed: int = 0, fitted: Mapping[str, Forecaster] | None = None
+        ) -> Resting:
+            offered[seed] = list(fitted or {})
+            assert all(getattr(one, "fitted", False) for one in (fitted or {}).values())
+            return super().fit(train, validation, seed=seed)
+
+    made = {"ridge": Resting, "log-linear": LogLinearForecaster}
+    monkeypatch.setattr("forecasters.evaluation.untrained", lambda spec: made[spec]())
+    monkeypatch.setattr("forecasters.evaluation.answers_any_age", lambda _: True)
+    monkeypatch.setattr("forecasters.evaluation.SEEDLESS", frozenset())
+    evaluate(CASCADES, plan(models=("log-linear", "ridge"), observe_seconds=(3600.0,), seeds=(0, 1)), data="x")
+    assert offered == {0: ["log-linear"], 1: ["log-linear"]}
