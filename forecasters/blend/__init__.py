@@ -1,0 +1,7 @@
+"""A forecaster made of forecasters: experts weighted by what they scored, first on validation cases, then online."""
+
+from forecasters.blend.forecaster import BlendForecaster
+from forecasters.blend.online import BlendPrior, OnlineBlend
+from forecasters.blend.weights import BlendWeights
+
+__all__ = ["BlendForecaster", "BlendPrior", "BlendWeights", "OnlineBlend"]

@@ -1,0 +1,239 @@
+"""The blend: a weighted mean of its experts' log growth, by weights that depend on age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasters.base import Case, Example, Forecaster, Forecasts
+from forecasters.blend.experts import Expert, checked, fresh_experts, load_experts, save_experts, stored_experts
+from forecasters.blend.moments import Moments
+from forecasters.blend.online import BlendPrior
+from forecasters.blend.weights import BlendWeights
+from forecasters.dataset import DatasetError, Split, increments
+from forecasters.errors import ModelStoreError
+from forecasters.fitting import EpochProgress, fit_forecaster
+from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
+from forecasters.model_files import CONFIG_FILE, read_config, write_config
+from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
+from graph import Cascade
+
+Floats = NDArray[np.float64]
+
+FOLDS: Final = 5
+"""The interval is calibrated on cases whose cascades the weights were not fitted to."""
+
+PREDICTION_BATCH: Final = 256
+
+
+class BlendForecaster(Forecaster):
+    """log2(1 + increment) = sum_e w_e(age) log2(1 + increment_e) + b(age); w(age) is on the simplex.
+
+    The experts are fitted with the blend, or taken from the model store and pinned to their versions
+    (``BlendForecaster.of_stored``). The weights come from their errors on validation cases. In a stream they are
+    learned on by `forecasters.blend.online`, from the same moments.
+    """
+
+    name: ClassVar[str] = "blend"
+    needs_training: ClassVar[bool] = True
+
+    def __init__(self, experts: Sequence[Expert] | None = None, *, level: float = DEFAULT_LEVEL) -> None:
+        self.experts = checked(fresh_experts() if experts is None else experts)
+        self.level = level
+        self.prior = BlendPrior.ignorant(len(self.experts))
+        self.weights = BlendWeights.equal(len(self.experts))
+        self.intervals = ConformalIntervals.uncalibrated(level)
+        self.relaxation = Relaxation()
+        self.fitted = False
+
+    @classmethod
+    def of_fresh(cls, specs: Sequence[str]) -> Self:
+        """A blend of untrained forecasters, which `fit` trains."""
+        return cls(fresh_experts(specs))
+
+    @classmethod
+    def of_stored(cls, specs: Sequence[str] | None = None, directory: Path | None = None) -> Self:
+        """A blend of stored forecasters (by default, of all shipped ones); `fit` finds the weights and nothing else."""
+        return cls(stored_experts(specs, directory))
+
+    @classmethod
+    def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
+        return {"stored": cls.of_stored}
+
+    def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        view = graph.view(as_of)  # held while the experts ask for it, so that it is built once
+        inputs: dict[str, NDArray[Any]] = {}
+        for number, expert in enumerate(self.experts):
+            own = expert.forecaster.prepare(graph, as_of, horizon_seconds).inputs
+            inputs |= {f"{number}:{name}": array for name, array in own.items()}
+        return Example.of(view, horizon_seconds, inputs)
+
+    def forecast(self, examples: Sequence[Example]) -> Forecasts:
+        self._must_be_fitted()
+        age, _, _ = times_of(examples)
+        return self.combine(examples, self._ask(examples), *self.weights.at(age))
+
+    def combine(
+        self, examples: Sequence[Example], said: Sequence[Forecasts], weights: Floats, bias: Floats
+    ) -> Forecasts:
+        """The blend of what the experts ``said`` of the examples (B), by weights (B, E) and bias (B,)."""
+        logs = _logs(said)  # (B, E)
+        growth = np.maximum(0.0, np.einsum("be,be->b", weights, logs) + bias)
+        increment = np.exp2(np.minimum(growth, np.log2(1.0 + MAX_INCREMENT))) - 1.0
+        unbounded = np.zeros(len(examples))
+        paths = np.zeros_like(said[0].trajectory_increments)  # (B, P)
+        for e, one in enumerate(said):
+            paths += weights[:, e, None] * one.trajectory_increments
+            unbounded += weights[:, e] * one.supercritical
+        return complete_forecasts(
+            examples,
+            increment,
+            self.intervals,
+            self.relaxation,
+            supercritical=unbounded >= 0.5,  # most of what it says rests on experts without a finite answer
+            shares=self._shares(paths, examples),
+        )
+
+    def fit(
+        self,
+        train: Sequence[Case],
+        validation: Sequence[Case],
+        *,
+        seed: int = 0,
+        epochs: int | None = None,
+        progress: EpochProgress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Fit the experts that are not stored, then the weights on ``validation``; equal weights without one.
+
+        ``epochs``, ``progress`` and ``checkpoint`` (one file for each expert, named after it) reach the experts.
+        Raises `DatasetError` without cases.
+        """
+        if not train and not validation:
+            raise DatasetError("blend has no cases to fit to; give a larger file or an earlier --observe")
+        for expert in self.experts:
+            if not expert.stored:
+                own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{expert.forecaster.name}")
+                split = Split(list(train), list(validation), [])
+                fit_forecaster(
+                    expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
+                )
+        judged = validation or train
+        logs, age, observed = self._predicted(judged)
+        truth = increments(judged)
+        if validation:
+            self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
+            growth = _out_of_fold(logs, truth, age, [case.graph.id for case in judged])
+        else:
+            # Residuals of the fit itself flatter whoever fitted closest: they must not choose among experts.
+            self.prior = BlendPrior.ignorant(len(self.experts))
+            growth = self.prior.weights().growth(logs, age)
+        self.weights = self.prior.weights()
+        self.relaxation = Relaxation.fit(train or validation)
+        predicted = np.exp2(growth) - 1.0
+        self.intervals = ConformalIntervals.fit(predicted, truth, age, observed, level=self.level)
+        self.fitted = True
+        return self
+
+    def save(self, directory: Path) -> None:
+        self._must_be_fitted()
+        write_config(
+            directory,
+            {
+                "forecaster": self.name,
+                "version": self.version,
+                "experts": save_experts(self.experts, directory),
+                "prior": {
+                    "count": self.prior.moments.count.tolist(),
+                    "error": self.prior.moments.error.tolist(),
+                    "square": self.prior.moments.square.tolist(),
+                    "anchor": self.prior.anchor.tolist(),
+                },
+                "fit": self.weights.to_config(),
+                "intervals": self.intervals.to_config(),
+                "relaxation": self.relaxation.to_config(),
+            },
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        config = read_config(directory, cls.name)
+        try:
+            intervals = ConformalIntervals.from_config(config["intervals"])
+            blend = cls(load_experts(config["experts"], directory), level=intervals.level)
+            blend.intervals = intervals
+            blend.version = str(config["version"])
+            blend.weights = BlendWeights.from_config(config["fit"])
+            prior = {name: np.array(values, np.float64) for name, values in config["prior"].items()}
+            anchor = prior.pop("anchor")
+            BlendWeights.from_config({"weights": anchor, "bias": blend.weights.bias})
+            blend.prior = BlendPrior(Moments(**prior), anchor)
+            blend.relaxation = Relaxation.from_config(config["relaxation"])
+            shapes = {anchor.shape, blend.weights.weights.shape, blend.prior.moments.error.shape}
+            if len(shapes) > 1 or anchor.shape[1] != len(blend.experts):
+                raise ValueError("weights and experts do not fit together")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelStoreError(
+                f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
+            ) from error
+        blend.fitted = True
+        return blend
+
+    def _must_be_fitted(self) -> None:
+        if not self.fitted:
+            raise ModelStoreError("blend has not been trained; run 'cascadecast train blend' first")
+
+    def _ask(self, examples: Sequence[Example]) -> list[Forecasts]:
+        """What each expert says of the examples."""
+        own: list[list[Example]] = [[] for _ in self.experts]
+        for example in examples:
+            parts: list[dict[str, NDArray[Any]]] = [{} for _ in self.experts]
+            for key, array in example.inputs.items():
+                number, _, name = key.partition(":")
+                parts[int(number)][name] = array
+            for mine, inputs in zip(own, parts, strict=True):
+                mine.append(replace(example, inputs=inputs))
+        return [expert.forecaster.forecast(mine) for expert, mine in zip(self.experts, own, strict=True)]
+
+    def _predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats]:
+        """The experts' log2(1 + increment) (n, E), ages and observed sizes (n,) of the cases."""
+        logs, times = [], []
+        for first in range(0, len(cases), PREDICTION_BATCH):
+            some = cases[first : first + PREDICTION_BATCH]
+            examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in some]
+            logs.append(_logs(self._ask(examples)))
+            times.append(np.stack(times_of(examples)))  # (3, n)
+        age, _, observed = np.concatenate(times, axis=1)
+        return np.concatenate(logs), age, observed
+
+    def _shares(self, paths: Floats, examples: Sequence[Example]) -> Floats:
+        """The paths (B, P) as shares of their ends; where no expert sees any growth, those of the relaxation."""
+        age, horizon, _ = times_of(examples)
+        total = paths[:, -1:]
+        if not (total == 0.0).any():
+            return paths / total
+        rest = self.relaxation.share(trajectory_ages(age, horizon), age, horizon)
+        return np.where(total > 0.0, paths / np.where(total > 0.0, total, 1.0), rest)
+
+
+def _logs(said: Sequence[Forecasts]) -> Floats:
+    """log2(1 + increment) of each expert, (B, E)."""
+    return np.log2(1.0 + np.stack([one.increment for one in said], axis=1))
+
+
+def _out_of_fold(logs: Floats, truth: Floats, age: Floats, cascades: Sequence[str]) -> Floats:
+    """log2(1 + increment) (n,) of blends fitted without the case's own cascade."""
+    errors = np.log2(1.0 + truth)[:, None] - logs
+    number = {cascade: n for n, cascade in enumerate(sorted(set(cascades)))}
+    fold = np.array([number[cascade] % FOLDS for cascade in cascades])
+    growth = np.empty(len(truth))
+    for held in np.unique(fold):
+        of = fold == held
+        prior = BlendPrior.fit(errors[~of], age[~of])
+        growth[of] = prior.weights().growth(logs[of], age[of])
+    return growth

@@ -1,0 +1,85 @@
+"""From the moments of the experts' errors to weights and a bias at each knot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasters.blend.moments import Moments
+from forecasters.blend.simplex import simplex_minimum
+from forecasters.learning_ages import KNOTS, knot_shares
+
+Floats = NDArray[np.float64]
+
+ANCHOR_CASES: Final = 20.0
+"""Weights start out as if this many cases had shown the anchor to be best: safe with a validation part of fifty."""
+
+DISAGREEMENT: Final = 0.25
+"""log2 squared by which two experts' errors differ in such a case: half a doubling, as measured between the shipped
+ones. It gives the anchor a scale."""
+
+BIAS_CASES: Final = 100.0
+"""A bias counts as measured once so many cases show it: the mean of an error of one doubling is then known to 0.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlendWeights:
+    """What a blend says: log2(1 + increment) = sum_e weights_e log2(1 + increment_e) + bias, at each knot of age.
+
+    ``weights`` (K, E), rows on the simplex; ``bias`` (K,).
+    """
+
+    weights: Floats
+    bias: Floats
+
+    @classmethod
+    def equal(cls, experts: int) -> Self:
+        """Every expert alike, no bias."""
+        K = len(KNOTS)
+        return cls(np.full((K, experts), 1.0 / experts), np.zeros(K))
+
+    @classmethod
+    def solve(cls, moments: Moments, anchor: Floats) -> Self:
+        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by `ANCHOR_CASES` cases.
+
+        At each knot minimises sum (w'r - beta)^2 + rho |w - anchor|^2 + B beta^2 over w on the simplex and beta,
+        rho = ANCHOR_CASES * DISAGREEMENT, B = BIAS_CASES. For given w, beta = w' sum r / (n + B); what is left is
+        quadratic in w.
+        """
+        K, E = moments.error.shape
+        weights, bias = np.empty((K, E)), np.empty(K)
+        rho = ANCHOR_CASES * DISAGREEMENT
+        for k in range(K):
+            n, m = float(moments.count[k]) + BIAS_CASES, moments.error[k]
+            Q = moments.square[k] - np.outer(m, m) / n + rho * np.eye(E)
+            weights[k] = simplex_minimum(Q, rho * anchor[k])
+            bias[k] = float(weights[k] @ m) / n
+        return cls(weights, bias)
+
+    def at(self, age_seconds: Floats) -> tuple[Floats, Floats]:
+        """Weights (n, E) and bias (n,) at each age."""
+        h = knot_shares(age_seconds)
+        return h @ self.weights, h @ self.bias
+
+    def growth(self, logs: Floats, age_seconds: Floats) -> Floats:
+        """log2(1 + increment) (n,) of the blend, from the experts' ``logs`` (n, E); never below 0."""
+        weights, bias = self.at(age_seconds)
+        blended: Floats = np.maximum(0.0, np.einsum("ne,ne->n", weights, logs) + bias)
+        return blended
+
+    def to_config(self) -> dict[str, Any]:
+        """A JSON object that `from_config` reads back."""
+        return {"weights": self.weights.tolist(), "bias": self.bias.tolist()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Read back `to_config`; raises ValueError for what is no set of weights."""
+        weights, bias = np.array(config["weights"], np.float64), np.array(config["bias"], np.float64)
+        if weights.ndim != 2 or len(weights) != len(KNOTS) or bias.shape != (len(KNOTS),):
+            raise ValueError(f"weights must be given for {len(KNOTS)} ages")
+        if not (np.isfinite(bias).all() and (weights >= 0.0).all() and np.allclose(weights.sum(axis=1), 1.0)):
+            raise ValueError("weights must be at least 0 and sum to 1 at each age")
+        return cls(weights, bias)

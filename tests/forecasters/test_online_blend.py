@@ -1,0 +1,161 @@
+"""Weights that follow scores: never much worse than the best expert, whatever the stream."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
+from forecasters.blend.moments import Moments
+from forecasters.learning_ages import KNOTS
+
+HOUR = 3600.0
+DELAY = 50
+"""Cases in flight between a forecast and its score."""
+
+
+def prequential(errors: np.ndarray, ages: np.ndarray, prior: BlendPrior, delay: int = DELAY) -> np.ndarray:
+    """Squared errors (n,) of the blend when each case is forecast by what had matured ``delay`` cases before."""
+    online, learned, found = OnlineBlend(errors.shape[1]), 0, np.empty(len(errors))
+    for first in range(0, len(errors), delay):
+        until = max(0, first - delay + 1)
+        online.update(errors[learned:until], ages[learned:until])
+        learned = until
+        rows = slice(first, first + delay)
+        weights, bias = online.weights(prior).at(ages[rows])
+        found[rows] = (np.einsum("ne,ne->n", weights, errors[rows]) - bias) ** 2
+    return found
+
+
+def stream(kind: str, seed: int, n: int = 6000) -> tuple[np.ndarray, np.ndarray]:
+    """Experts' errors (n, 4) and ages (n,): a common part nobody can foresee, and each expert's own."""
+    rng = np.random.default_rng(seed)
+    ages = np.exp(rng.uniform(np.log(200.0), np.log(60_000.0), n))
+    scales = np.repeat(rng.uniform(0.2, 2.0, 4)[None], n, axis=0)
+    if kind == "switch":
+        scales[n // 2 :] = scales[n // 2 :, ::-1]
+    elif kind == "by age":
+        scales = np.where((ages < HOUR)[:, None], scales, scales[:, ::-1])
+    elif kind == "drift":
+        scales = scales * np.exp(np.sin(np.arange(n)[:, None] / 700.0 + np.arange(4)))
+    offsets = rng.normal(0.0, 0.7, 4) if kind == "biased" else np.zeros(4)
+    if kind == "heavy":
+        own = rng.standard_t(3, (n, 4))
+    elif kind == "alike":
+        own = np.repeat(rng.normal(size=(n, 1)), 4, axis=1) + 0.01 * rng.normal(size=(n, 4))
+    else:
+        own = rng.normal(size=(n, 4))
+    return rng.normal(size=(n, 1)) + offsets + scales * own, ages
+
+
+@pytest.mark.parametrize("kind", ["plain", "switch", "by age", "drift", "biased", "heavy", "alike"])
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 10_000), misled=st.booleans())
+def test_is_never_two_percent_worse_than_the_best_single_expert(kind: str, seed: int, misled: bool) -> None:
+    """The best in hindsight, once a few scores are known at each age; also when validation showed another world."""
+    errors, ages = stream(kind, seed)
+    prior = BlendPrior.ignorant(4)
+    if misled:
+        other, elsewhere = stream(kind, seed + 1, 400)
+        prior = BlendPrior.fit(other[:, ::-1], elsewhere)
+    start = 1000 if misled else 500
+    best = (errors[start:] ** 2).mean(axis=0).min()
+    assert prequential(errors, ages, prior)[start:].mean() <= 1.02 * best
+
+
+def test_follows_when_another_expert_becomes_the_best() -> None:
+    errors, ages = stream("switch", 4, 8000)
+    found = prequential(errors, ages, BlendPrior.ignorant(4))
+    best_now = min((errors[-1500:] ** 2).mean(axis=0))
+    assert found[-1500:].mean() <= 1.02 * best_now
+
+
+def test_is_better_than_each_expert_where_they_err_differently() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.normal(size=(4000, 3))
+    found = prequential(errors, np.full(4000, HOUR), BlendPrior.ignorant(3))
+    assert found.mean() < 0.45 * (errors**2).mean(axis=0).min()  # a third of it, for three independent experts
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(0, 40), max_size=6))
+def test_how_cases_are_grouped_changes_nothing(seed: int, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    errors, ages = rng.normal(size=(40, 3)), rng.uniform(60, 80_000, 40)
+    whole, parts = OnlineBlend(3), OnlineBlend(3)
+    whole.update(errors, ages)
+    edges = [0, *sorted(cuts), 40]
+    for start, end in pairwise(edges):
+        parts.update(errors[start:end], ages[start:end])
+    assert whole.snapshot() == parts.snapshot()
+
+
+def test_a_snapshot_is_a_few_kilobytes_and_restores_to_the_bit() -> None:
+    errors, ages = stream("plain", 1, 300)
+    online = OnlineBlend(4)
+    online.update(errors, ages)
+    packed = msgspec.msgpack.encode(online.snapshot())
+    assert len(packed) < 2000
+    again = OnlineBlend.restore(msgspec.msgpack.decode(packed))
+    assert again.snapshot() == online.snapshot()
+    prior = BlendPrior.ignorant(4)
+    np.testing.assert_array_equal(again.weights(prior).weights, online.weights(prior).weights)
+
+
+@pytest.mark.parametrize("damage", [{"count": [0.0]}, {"error": [[0.0]]}, {"square": [[[0.0]]] * len(KNOTS)}])
+def test_a_snapshot_that_does_not_fit_is_refused(damage: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="fit this version"):
+        OnlineBlend.restore({**OnlineBlend(2).snapshot(), **damage})
+
+
+def test_small_validation_parts_move_the_weights_little() -> None:
+    rng = np.random.default_rng(3)
+    errors = rng.normal(size=(5, 3)) * [0.1, 1.0, 1.0]
+    few = BlendPrior.fit(errors, np.full(5, HOUR)).weights().weights
+    assert few.max() < 0.7
+    many = BlendPrior.fit(np.tile(errors, (200, 1)), np.full(1000, HOUR)).weights().weights
+    assert many[2, 0] > 0.9
+
+
+def test_weights_change_smoothly_with_age() -> None:
+    errors, ages = stream("by age", 2)
+    weights = BlendPrior.fit(errors, ages).weights()
+    fine = np.geomspace(60, 86_400, 4000)
+    w, b = weights.at(fine)
+    np.testing.assert_allclose(w.sum(axis=1), 1.0)
+    assert (w >= 0).all()
+    assert np.abs(np.diff(w, axis=0)).max() < 0.01
+    assert np.abs(np.diff(b)).max() < 0.01
+    at_knots, _ = weights.at(np.array(KNOTS))
+    np.testing.assert_allclose(at_knots, weights.weights)
+
+
+def test_moments_give_the_squared_error_of_any_blend() -> None:
+    rng = np.random.default_rng(5)
+    errors, w = rng.normal(size=(100, 3)), np.array([0.2, 0.3, 0.5])
+    moments = Moments.of(errors, np.full(100, KNOTS[1]))
+    assert np.isclose(w @ moments.square[1] @ w, ((errors @ w) ** 2).sum())
+    assert np.isclose(w @ moments.error[1], (errors @ w).sum())
+    assert moments.count.tolist() == [0, 100, 0, 0, 0]
+
+
+def test_one_absurd_forecast_decides_nothing() -> None:
+    errors, ages = stream("plain", 6, 500)
+    prior = BlendPrior.ignorant(4)
+    calm, shaken = OnlineBlend(4), OnlineBlend(4)
+    calm.update(errors, ages)
+    errors[250, int(np.argmax(calm.weights(prior).weights[2]))] = 1e6
+    shaken.update(errors, ages)
+    assert np.abs(calm.weights(prior).weights - shaken.weights(prior).weights).max() < 0.25
+
+
+def test_weights_that_are_none_are_refused() -> None:
+    good = BlendWeights.equal(2).to_config()
+    assert BlendWeights.from_config(good).to_config() == good
+    for bad in ({"bias": [0.0]}, {"weights": [[0.7, 0.7]] * len(KNOTS)}, {"weights": [[1.5, -0.5]] * len(KNOTS)}):
+        with pytest.raises(ValueError, match="weights must"):
+            BlendWeights.from_config({**good, **bad})
