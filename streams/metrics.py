@@ -149,8 +149,10 @@ class WorkerMetrics:
     def show_lineup(self, lineup: Lineup) -> None:
         """Tell which models are loaded, and no more of those that were."""
         loaded = {(model.name, model.version, role.value) for role, model in lineup.members()}
-        for labels in loaded:
-            self.models.labels(*labels).set(1)
+        for name, version, role in loaded:
+            self.models.labels(name, version, role).set(1)
+            self.model_swaps.labels(name, role)  # there from the first scrape on, so that a rate can be told
+            self.model_load_failures.labels(name, role)
         for labels in self._shown_models - loaded:
             self.models.remove(*labels)
         self._shown_models = loaded

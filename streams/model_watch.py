@@ -14,7 +14,6 @@ from typing import Final
 
 import structlog
 
-from graph.errors import UserError
 from streams.inference import ForecastService
 from streams.lineup import Lineup, Seat
 from streams.lineup_loading import LineupLoader, SeatPlan
@@ -57,13 +56,10 @@ class ModelWatch:
         self._refused = {plan: again for plan, again in self._refused.items() if again > now}
         try:
             lineup, refused = self._loader.refresh(self._refused)
-        except UserError as error:
+        except Exception as error:  # a damaged file, a share that is away: neither may end the worker
             if str(error) != self._unreadable:
                 log.warning("the model store cannot be read; the models stay as they are", reason=str(error))
             self._unreadable = str(error)
-            return False
-        except Exception:
-            log.exception("the model store cannot be read; the models stay as they are")
             return False
         self._unreadable = ""
         for one in refused:

@@ -173,10 +173,14 @@ def test_tensors_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
         read_tensors(tmp_path)
 
 
-def test_an_alias_of_a_removed_version_no_longer_counts(store: ModelStore, mean: MeanForecaster) -> None:
+@pytest.mark.parametrize("version", ["gone", "../other", "/etc", "", "../mean/1"])
+def test_an_alias_of_what_is_no_version_does_not_count(store: ModelStore, mean: MeanForecaster, version: str) -> None:
     store.publish(mean)
+    (store.root / "other").mkdir()
+    (store.root / "other" / "config.json").write_text("{}")
     path = store.root / "mean" / "aliases.json"
-    path.write_text(json.dumps({"aliases": {"champion": "gone"}, "history": []}))
+    path.write_text(json.dumps({"aliases": {"champion": version}, "history": []}))
+    assert store.tenures("mean", "champion") == ()
     assert store.aliases("mean") == {}
 
 
