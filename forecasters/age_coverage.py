@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import increments, rolling_cases
+from forecasters.learning_ages import BUCKET_EDGES
 from forecasters.runs import AgeCoverage
 from graph import Cascade
 
-AGE_BUCKETS_SECONDS: Final = ((300.0, 900.0), (900.0, 3600.0), (3600.0, 10_800.0), (10_800.0, 43_200.0))
+AGE_BUCKETS_SECONDS: Final = tuple(pairwise(BUCKET_EDGES))
 """5 to 15 minutes, 15 to 60 minutes, 1 to 3 hours, 3 to 12 hours."""
 
 

@@ -3,6 +3,7 @@ of them by validation as a version in the store with its card."""
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -202,5 +203,15 @@ def _cost(forecaster: Forecaster, plan: TrainingPlan, split: Split) -> dict[str,
         "cascades_per_second_hawkes": round(of_hawkes, 1),
         "ratio_to_hawkes": round(speed / of_hawkes, 3),
         "batch": len(some),
-        "device": plan.device,
+        "device": _device(forecaster, plan),
     }
+
+
+def _device(forecaster: Forecaster, plan: TrainingPlan) -> str:
+    """Where it was trained; only what trains in epochs may leave the CPU."""
+    if "epochs" not in inspect.signature(forecaster.fit).parameters:
+        return "cpu"
+    from forecasters.training_loop import chosen_device
+
+    with _training_on(plan):
+        return chosen_device().type

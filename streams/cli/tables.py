@@ -14,7 +14,11 @@ PIPE_WIDTH: Final = 200
 
 
 def table_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The rows as text, in the order of `COLUMNS`; a spread over several seeds follows its mean."""
+    """The rows as text, in the order of `COLUMNS`; a spread over several seeds follows its mean, and a version its
+    model where several versions were scored."""
+    versions: dict[str, set[str]] = {}
+    for row in rows:
+        versions.setdefault(row["model"], set()).add(row["model_version"])
     cells = []
     for row in rows:
         metrics = []
@@ -22,7 +26,8 @@ def table_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
             mean, spread = row[metric], row[f"{metric}_std"]
             text = "-" if mean is None else f"{mean:.3f}"
             metrics.append(f"{text} ± {spread:.3f}" if spread and len(row["seeds"]) > 1 else text)
-        cells.append([row["model"], format_duration(row["observe_seconds"]), str(row["n"]), *metrics, _ratio(row)])
+        model = f"{row['model']}@{row['model_version']}" if len(versions[row["model"]]) > 1 else row["model"]
+        cells.append([model, format_duration(row["observe_seconds"]), str(row["n"]), *metrics, _ratio(row)])
     return cells
 
 

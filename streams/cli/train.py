@@ -43,7 +43,7 @@ def train(
     ] = None,
     min_events: Annotated[
         int,
-        typer.Option(min=1, help="Compare at fixed ages on cascades with so many events by then, the post counted."),
+        typer.Option(min=1, help="Cut at given ages only cascades with so many events by then, the post counted."),
     ] = 10,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs for neural models.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for neural models.")] = "auto",
@@ -63,7 +63,7 @@ def train(
     from forecasters.dataset import split_kind
     from forecasters.model_lookup import user_store_directory
     from forecasters.model_store import ModelStore
-    from forecasters.registry import parse_spec
+    from forecasters.registry import answers_any_age, parse_spec
     from forecasters.training import train_version
     from forecasters.training_plan import TrainingPlan, device_named
     from graph.errors import UserError
@@ -71,7 +71,9 @@ def train(
     from streams.cli.evaluate import parse_ages, parse_seeds
     from streams.cli.results import print_result
 
-    parse_spec(model)
+    _, variant = parse_spec(model)
+    if variant is not None and observe is None and not answers_any_age(model):
+        raise UserError(f"{model} is made for one observation age; name it, such as --observe 1h")
     if rolling and observe is not None:
         raise UserError("--rolling trains for any age, --observe for given ones; leave one of them out")
     how = split_kind(split)

@@ -10,7 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from forecasters.hawkes import HawkesForecaster
 from forecasters.labels import read_labelled_cascades
+from forecasters.model_store import ModelStore
 from graph import Cascade, Event, Kind, write_events
 from graph.errors import UserError
 from streams.cli import evaluate
@@ -94,6 +96,16 @@ def test_the_last_column_compares_with_the_reference(app: typer.Typer, data: Pat
     assert " to " in lines[3]
     table = RUN.invoke(app, ["evaluate", "--data", str(data), *options]).stdout
     assert "reference: mean; 95 % bootstrap" in table
+
+
+def test_two_versions_of_a_model_are_told_apart(app: typer.Typer, data: Path, tmp_path: Path) -> None:
+    options = ["--models", "hawkes,hawkes@1", "--observe", "1h", "--markdown", "--reference", "hawkes@1"]
+    store = ModelStore(tmp_path)
+    store.publish(HawkesForecaster(), version="2")
+    result = RUN.invoke(app, ["evaluate", "--data", str(data), *options], env={"CASCADECAST_MODELS_DIR": str(tmp_path)})
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("| MSLE / hawkes@1 |")
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| hawkes@2", "| hawkes@1"]
 
 
 def test_a_training_file_serves_the_baselines_and_shares_no_cascade(

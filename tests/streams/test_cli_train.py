@@ -95,6 +95,7 @@ def test_a_shipped_version_shows_the_scores_of_an_earlier_evaluation(
         (["ridge", "--max-cascades", "5"], "20 are needed"),
         (["ridge", "--version", "../x"], "no version"),
         (["concat:poem"], "its variants are"),
+        (["concat:paper"], "such as --observe 1h"),
         (["ridge", "--device", "abacus"], "use auto, cpu, cuda"),
         (["ridge", "--seeds", "one"], "whole numbers"),
         (["ridge", "--scores", "x.json"], "--scores goes with --split none"),
