@@ -23,6 +23,8 @@ class Expert:
 
     forecaster: Forecaster
     stored: bool
+    spec: str = ""
+    """``name`` or ``name:variant`` of one that is to be fitted with the blend."""
 
     @property
     def key(self) -> str:
@@ -38,7 +40,8 @@ def default_names() -> list[str]:
 
 def fresh_experts(specs: Sequence[str] | None = None) -> list[Expert]:
     """Untrained experts, to be fitted with the blend; by default one of each name with shipped weights."""
-    return [Expert(new_forecaster(spec), stored=False) for spec in (default_names() if specs is None else specs)]
+    chosen = default_names() if specs is None else specs
+    return [Expert(new_forecaster(spec), stored=False, spec=spec) for spec in chosen]
 
 
 def stored_experts(specs: Sequence[str] | None = None, directory: Path | None = None) -> list[Expert]:

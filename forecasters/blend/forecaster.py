@@ -108,16 +108,20 @@ class BlendForecaster(Forecaster):
         epochs: int | None = None,
         progress: EpochProgress | None = None,
         checkpoint: Path | None = None,
+        fitted: Mapping[str, Forecaster] | None = None,
     ) -> Self:
         """Fit the experts that are not stored, then the weights on ``validation``; equal weights without one.
 
         ``epochs``, ``progress`` and ``checkpoint`` (one file for each expert, named after it) reach the experts.
+        ``fitted`` are forecasters by spec that were fitted on these cases with this seed: experts need not be again.
         Raises `DatasetError` without cases.
         """
         if not train and not validation:
             raise DatasetError("blend has no cases to fit to; give a larger file or an earlier --observe")
         for expert in self.experts:
-            if not expert.stored:
+            if fitted is not None and expert.spec in fitted:
+                expert.forecaster = fitted[expert.spec]
+            elif not expert.stored:
                 own = checkpoint and checkpoint.with_name(f"{checkpoint.name}-{expert.forecaster.name}")
                 split = Split(list(train), list(validation), [])
                 fit_forecaster(
