@@ -47,6 +47,9 @@ class Optimisation:
     weight_decay: float = 1e-6
     max_gradient_norm: float = 5.0
     """A likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
+    averaging: float = 0.0
+    """Decay a step of the running average of the weights (Polyak and Juditsky 1992) that is judged and kept in their
+    place; 0 keeps the weights themselves. With batches of a few cascades the last step is mostly noise."""
     half_precision: bool = False
     """bfloat16 autocast of the loss on CUDA; on CPU it costs more than it gains and is never used."""
 
@@ -103,6 +106,28 @@ class _Run:
     best_epoch: int = 0
     best_msle: float = math.inf
     best: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
+    """Running average of the parameters that are trained; empty without averaging."""
+
+    def begin_average(self) -> None:
+        self.average = {name: p.detach().clone() for name, p in self.net.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the average towards the weights after a step."""
+        for name, parameter in self.net.named_parameters():
+            if name in self.average:
+                self.average[name].lerp_(parameter, 1.0 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While the block runs, the network has the averaged weights."""
+        own = {name: p.detach().clone() for name, p in self.net.named_parameters() if name in self.average}
+        self.net.load_state_dict(self.average, strict=False)
+        try:
+            yield
+        finally:
+            self.net.load_state_dict(own, strict=False)
 
     def keep(self, epoch: int, msle: float) -> None:
         self.best_epoch, self.best_msle = epoch, msle
@@ -120,6 +145,7 @@ class _Run:
                 "best_epoch": self.best_epoch,
                 "best_msle": self.best_msle,
                 "best": self.best,
+                "average": self.average,
             },
             aside,
         )
@@ -135,7 +161,7 @@ class _Run:
             self.optimiser.load_state_dict(state["optimiser"])
             self.schedule.load_state_dict(state["schedule"])
             self.finished, self.best_epoch = state["finished"], state["best_epoch"]
-            self.best_msle, self.best = state["best_msle"], state["best"]
+            self.best_msle, self.best, self.average = state["best_msle"], state["best"], state["average"]
         except Exception as error:
             raise ModelStoreError(
                 f"{path}: cannot go on from this checkpoint ({error}); delete it to start anew"
@@ -164,13 +190,16 @@ def train(
         task.warm_up()
         if task.validation is not None:
             run.keep(0, task.validation())
+    if settings.averaging and not run.average:
+        run.begin_average()
     while run.finished < settings.epochs and run.finished - run.best_epoch < settings.patience:
         epoch = run.finished + 1
         loss = _epoch(run, task, settings, epoch)
-        msle = loss if task.validation is None else task.validation()
+        with run.averaged():
+            msle = loss if task.validation is None else task.validation()
+            if msle < run.best_msle or task.validation is None:
+                run.keep(epoch, msle)
         run.finished = epoch
-        if msle < run.best_msle or task.validation is None:
-            run.keep(epoch, msle)
         if checkpoint is not None:
             run.save(checkpoint)
         if progress is not None:
@@ -214,6 +243,8 @@ def _epoch(run: _Run, task: Task, settings: Optimisation, number: int) -> float:
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(run.net.parameters(), settings.max_gradient_norm)
             run.optimiser.step()
+            if run.average:
+                run.follow(settings.averaging)
             total += loss.detach()
         run.schedule.step()
     return float(total) / len(batches)

@@ -46,6 +46,8 @@ class ConCatConfig:
     """Length of the cosine schedule. Published: 100 and patience 15; 30 keep a run at about two minutes of one core."""
     patience: int = 8
     batch_size: int = 64
+    averaging: float = 0.0
+    """See `forecasters.training_loop.Optimisation`."""
     max_gradient_norm: float = 5.0
     """The likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
 
