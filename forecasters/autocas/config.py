@@ -81,11 +81,11 @@ class AutoCasConfig:
             observed_steps=6,
             future_steps=6,
             batch_size=8,
-            epochs=4,
-            patience=4,
+            epochs=3,
+            patience=3,
             learning_rate=2e-3,  # few weights learn, and in few steps
             training_cases=240,
-            validation_cases=80,
+            validation_cases=64,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def load_language_model(name: str, initial: Literal["pretrained", "random"] = "p
             config = transformers.AutoConfig.from_pretrained(where, **options)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(RANDOM_SEED)
-                model = transformers.AutoModel.from_config(config)
+                model = transformers.AutoModel.from_config(config, dtype=torch.float32)
         else:
             model = transformers.AutoModel.from_pretrained(where, dtype=torch.float32, **options)
     except (OSError, ValueError, ImportError) as error:
@@ -84,7 +84,7 @@ def load_language_model(name: str, initial: Literal["pretrained", "random"] = "p
             f"the language model {name!r} cannot be loaded ({reason}); give a Hugging Face id, the directory of a "
             f"downloaded model, a .gguf file ({EXTRA} brings what reads it) or one of {', '.join(PACKAGED)}"
         ) from error
-    return LanguageModel(model.float())
+    return LanguageModel(model)
 
 
 def _source(name: str) -> tuple[str, dict[str, str]]:

@@ -73,8 +73,9 @@ class AutoCasNet(nn.Module):
         self._outside = (language_model,)
         width = self.backbone.width
         self.prompts = nn.Parameter(torch.randn(config.prompts, width) * self.backbone.scale)
-        self.inward = nn.Sequential(nn.Linear(TOKEN_SIZE, width), nn.LayerNorm(width))
-        nn.init.constant_(self.inward[1].weight, self.backbone.scale)
+        norm = nn.LayerNorm(width)
+        nn.init.constant_(norm.weight, self.backbone.scale)
+        self.inward = nn.Sequential(nn.Linear(TOKEN_SIZE, width), norm)
         self.outward = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, config.width), nn.GELU(), nn.Dropout(config.dropout)
         )
@@ -114,7 +115,7 @@ class AutoCasNet(nn.Module):
             self.next_step.bias.fill_(following)
 
     def scaled(self, tokens: Tensor) -> Tensor:
-        """Raw tokens (..., TOKEN_SIZE) in standard deviations, clipped; SHAPE, which a roll-out cannot know, is 0 there."""
+        """Raw tokens (..., TOKEN_SIZE) in standard deviations, clipped; SHAPE, which no roll-out knows, is 0 then."""
         x = ((tokens - self.centre) / self.spread).clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
         carried = torch.ones_like(x)
         carried[..., SHAPE] = tokens[..., OBSERVED : OBSERVED + 1]
