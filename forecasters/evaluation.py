@@ -10,11 +10,11 @@ from forecasters.age_coverage import coverage_by_age
 from forecasters.base import Forecaster
 from forecasters.dataset import MIN_EVENTS
 from forecasters.fitting import fit_forecaster
-from forecasters.folds import Fold, Protocol, cascades_of, held_out_fold, paper_fold, rolling_fold
+from forecasters.folds import Fold, Protocol, held_out_fold, paper_fold, rolling_fold
 from forecasters.model_lookup import load_forecaster
 from forecasters.registry import BASELINES, SEEDLESS, answers_any_age, forecaster_class, parse_spec
 from forecasters.registry import new_forecaster as untrained
-from forecasters.runs import AgeCoverage, Calibration, Run, run_on
+from forecasters.runs import Calibration, Run, run_on
 from forecasters.selection import EvaluationSplit
 from forecasters.summary import rows_of
 from graph import Cascade
@@ -177,12 +177,7 @@ def runs_at_any_age(
     forecaster: Forecaster, fold: Fold, plan: EvaluationPlan, *, model: str, seed: int | None
 ) -> Iterator[Run]:
     """The runs of a forecaster that is ready for any age, with its coverage at random ones."""
-    by_age: tuple[AgeCoverage, ...] = ()
-    if answers_any_age(model.partition("@")[0]):
-        test = list({c.id: c for split in fold.at.values() for c in cascades_of(split.test)}.values())
-        if fold.rolling is not None:
-            test = cascades_of(fold.rolling.test)
-        by_age = coverage_by_age(forecaster, test, plan.horizon_seconds, least=plan.min_events)
+    by_age = coverage_by_age(forecaster, fold.tested, plan.horizon_seconds, least=plan.min_events)
     calibration = None
     if plan.curves and fold.rolling is not None:
         calibration = Calibration.of(forecaster, fold.rolling.validation)

@@ -36,6 +36,8 @@ class Fold:
 
     at: dict[float, Split]
     rolling: Split | None = None
+    tested: Sequence[Cascade] = ()
+    """All cascades of the test part, those with few events at these ages too; not for the papers' protocol."""
 
 
 def paper_fold(
@@ -63,7 +65,7 @@ def rolling_fold(
         enough(len(split.train) + len(split.validation) + len(split.test), len(cascades), age, least, MIN_CASES)
         if not (split.train and split.test):
             raise DatasetError(f"no cascade to {'test' if split.train else 'train'} on at {format_duration(age)}")
-    return Fold(at, rolling)
+    return Fold(at, rolling, cascades_of(rolling.test))
 
 
 def held_out_fold(
@@ -85,7 +87,7 @@ def held_out_fold(
             enough(len(fitting), len(training), age, least, MIN_CASES)
         parts = split_cases(fitting, "none", seed)
         at[age] = Split(parts.train, parts.validation, found)
-    return Fold(at)
+    return Fold(at, tested=test)
 
 
 def cut_again(split: Split, age: float, horizon_seconds: float, least: int) -> Split:

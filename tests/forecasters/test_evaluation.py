@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasters.age_coverage import AGE_BUCKETS_SECONDS
+from forecasters.age_coverage import AGE_BUCKETS_SECONDS, bucket_cases
 from forecasters.base import Forecaster
 from forecasters.dataset import DatasetError, Split, cases, increments, split_cases
 from forecasters.evaluation import EvaluationPlan, evaluate
@@ -73,6 +73,9 @@ def test_shipped_weights_are_scored_on_every_cascade() -> None:
     assert row["n"] == len(cases(CASCADES, 3600.0, DAY))
     assert row["seeds"] == []
     assert row["model_version"] == load_forecaster("hawkes").version
+    assert [one["n"] for one in row["coverage_by_age"]] == [
+        len(bucket_cases(CASCADES, bucket, DAY, least=10, seed=0)) for bucket in AGE_BUCKETS_SECONDS
+    ]
 
 
 def test_all_means_what_can_run_there() -> None:

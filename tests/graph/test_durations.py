@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.durations import DurationError, parse_duration
+from graph.durations import DurationError, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,15 @@ def test_anything_else_is_refused_in_one_line(text: str) -> None:
 def test_no_text_breaks_it(text: str) -> None:
     with contextlib.suppress(DurationError):
         assert parse_duration(text) > 0
+
+
+@given(st.floats(1e-6, 1e12) | st.integers(1, 10**9).map(float))
+def test_what_is_written_reads_back_to_the_same_number(seconds: float) -> None:
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(45, "45s"), (600, "10m"), (5400, "90m"), (86_400, "24h"), (172_800, "2d"), (129_600, "36h")]
+)
+def test_is_written_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
