@@ -95,6 +95,10 @@ class Forecaster(ABC):
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         """The example of one cascade at one time; reads only what had been seen at ``as_of``."""
 
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
+        """Which population of posts each example resembles most, (B,) counted from 0; None if the model cannot tell."""
+        return None
+
     @abstractmethod
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         """Forecast a batch; any ages and horizons may be mixed. An empty batch gives empty arrays."""

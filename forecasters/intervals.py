@@ -3,7 +3,8 @@
 Split conformal (Lei et al. 2018, JASA 113): on cases the model was not fitted to, take the empirical
 quantiles of the residual r = log2(1 + actual) - log2(1 + forecast). For an exchangeable new case [forecast +
 q_low, forecast + q_high] then covers the truth with probability >= level, whatever the model. Residuals
-narrow with age and with the number of reshares seen, so the quantiles are taken in buckets of both.
+narrow with age and with the number of reshares seen, so the quantiles are taken in buckets of both, and where a model
+can tell populations of posts apart, in each population on its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from forecasters.errors import ModelStoreError
 
 Floats = NDArray[np.float64]
+Groups = NDArray[np.int64]
 
 DEFAULT_LEVEL: Final = 0.8
 """Four of five: the widest interval an editor still acts on; published with each forecast as ``level``."""
@@ -30,7 +32,7 @@ SIZE_EDGES: Final = (10.0, 30.0, 100.0, 300.0, 1000.0)
 
 MIN_BUCKET: Final = 60
 """Residuals a bucket needs: the 10 % quantile of fewer rests on less than six cases. A thinner one borrows
-from its age, then from all ages."""
+from its age, then from all ages, then from all populations."""
 
 UNCALIBRATED_OFFSET: Final = 2.0
 """log2 half-width without calibration: a factor of four either way, about what training-free models err."""
@@ -51,9 +53,15 @@ def conformal_offsets(residuals: Floats, level: float) -> tuple[float, float]:
     return min(0.0, float(ordered[n - rank])), max(0.0, float(ordered[rank - 1]))
 
 
+def _calibrate(offsets: Floats, residuals: Floats, level: float) -> None:
+    """Set all of ``offsets`` (..., 2) by these residuals, unless they are too few."""
+    if residuals.size >= MIN_BUCKET:
+        offsets[...] = conformal_offsets(residuals, level)
+
+
 @dataclass(frozen=True, slots=True)
 class ConformalIntervals:
-    """Offsets (log2) below and above the forecast for each bucket; ``low`` and ``high`` are (ages, sizes)."""
+    """Offsets (log2) below and above the forecast for each bucket; ``low`` and ``high`` are (groups, ages, sizes)."""
 
     level: float
     age_edges: tuple[float, ...]
@@ -64,7 +72,7 @@ class ConformalIntervals:
     @classmethod
     def uncalibrated(cls, level: float = DEFAULT_LEVEL) -> Self:
         """One wide interval for every case: what a model says before it has been calibrated."""
-        width = np.full((1, 1), UNCALIBRATED_OFFSET)
+        width = np.full((1, 1, 1), UNCALIBRATED_OFFSET)
         return cls(level, (), (), -width, width)
 
     @classmethod
@@ -75,33 +83,41 @@ class ConformalIntervals:
         age_seconds: Floats,
         observed: Floats,
         *,
+        group: Groups | None = None,
         level: float = DEFAULT_LEVEL,
         age_edges: tuple[float, ...] = AGE_EDGES,
         size_edges: tuple[float, ...] = SIZE_EDGES,
     ) -> Self:
-        """Calibrate on cases the model was not fitted to; four vectors (n,). Raises `ValueError` if they are
-        empty."""
+        """Calibrate on cases the model was not fitted to; vectors (n,), ``group`` the populations, counted from 0.
+
+        Raises `ValueError` if they are empty.
+        """
         residuals = np.log2(1.0 + actual) - np.log2(1.0 + predicted)
+        groups = np.zeros(len(residuals), dtype=np.int64) if group is None else group
         ages, sizes = np.digitize(age_seconds, age_edges), np.digitize(observed, size_edges)
-        offsets = np.empty((len(age_edges) + 1, len(size_edges) + 1, 2))
+        count = int(groups.max()) + 1 if len(groups) else 1
+        offsets = np.empty((count, len(age_edges) + 1, len(size_edges) + 1, 2))
         offsets[:] = conformal_offsets(residuals, level)
-        for age in range(offsets.shape[0]):
-            of_age = residuals[ages == age]
-            if of_age.size >= MIN_BUCKET:
-                offsets[age] = conformal_offsets(of_age, level)
-            for size in range(offsets.shape[1]):
-                of_both = residuals[(ages == age) & (sizes == size)]
-                if of_both.size >= MIN_BUCKET:
-                    offsets[age, size] = conformal_offsets(of_both, level)
+        for g in range(count):
+            of_group = groups == g
+            _calibrate(offsets[g], residuals[of_group], level)
+            for age in range(offsets.shape[1]):
+                of_age = of_group & (ages == age)
+                _calibrate(offsets[g, age], residuals[of_age], level)
+                for size in range(offsets.shape[2]):
+                    _calibrate(offsets[g, age, size], residuals[of_age & (sizes == size)], level)
         return cls(level, age_edges, size_edges, offsets[..., 0].copy(), offsets[..., 1].copy())
 
-    def bounds(self, increment: Floats, age_seconds: Floats, observed: Floats) -> tuple[Floats, Floats]:
+    def bounds(
+        self, increment: Floats, age_seconds: Floats, observed: Floats, group: Groups | None = None
+    ) -> tuple[Floats, Floats]:
         """(low, high), each (n,), with 0 <= low <= increment <= high; an increment of exactly 0 keeps an
-        upper bound."""
+        upper bound. A group that was not calibrated for has the offsets of the first."""
+        place = np.zeros(len(increment), dtype=np.int64) if group is None else np.where(group < len(self.low), group, 0)
         age, size = np.digitize(age_seconds, self.age_edges), np.digitize(observed, self.size_edges)
         centre = np.log2(1.0 + increment)
-        low = np.exp2(centre + self.low[age, size]) - 1.0
-        high = np.exp2(centre + self.high[age, size]) - 1.0
+        low = np.exp2(centre + self.low[place, age, size]) - 1.0
+        high = np.exp2(centre + self.high[place, age, size]) - 1.0
         # The outer clips absorb the rounding of log2 followed by exp2.
         return np.clip(low, 0.0, increment), np.maximum(high, increment)
 
@@ -128,7 +144,9 @@ class ConformalIntervals:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(f"the interval table of a model's config.json is damaged: {error!r}") from error
         shape = (len(age_edges) + 1, len(size_edges) + 1)
-        if low.shape != shape or high.shape != shape or not 0.0 < level < 1.0:
+        if low.ndim == high.ndim == 2:  # written before there were groups
+            low, high = low[None], high[None]
+        if low.shape[1:] != shape or high.shape != low.shape or not len(low) or not 0.0 < level < 1.0:
             raise ModelStoreError(f"the interval table of a model's config.json must be {shape[0]} x {shape[1]}")
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= 0).all() and (high >= 0).all()):
             raise ModelStoreError("the interval offsets of a model's config.json must be finite and straddle 0")

@@ -115,17 +115,18 @@ def complete_forecasts(
     *,
     supercritical: NDArray[np.bool_] | None = None,
     shares: Floats | None = None,
+    group: NDArray[np.int64] | None = None,
 ) -> Forecasts:
     """Turn point forecasts (B,) into everything a forecast says, keeping every promise of the contract.
 
     Increments are clipped to [0, MAX_INCREMENT] and are 0, with both bounds 0, at or past the horizon.
     ``shares`` (B, TRAJECTORY_POINTS), nondecreasing from 0 to 1, replaces ``relaxation`` for models with a
-    shape of their own.
+    shape of their own; ``group`` (B,) are the populations that ``intervals`` tells apart, if it does.
     """
     age, horizon, observed = times_of(examples)
     open_ended = age < horizon
     increment = np.where(open_ended, np.clip(increment, 0.0, MAX_INCREMENT), 0.0)
-    low, high = intervals.bounds(increment, age, observed)
+    low, high = intervals.bounds(increment, age, observed, group)
     ages = trajectory_ages(age, horizon)
     path = (relaxation.share(ages, age, horizon) if shares is None else shares) * increment[:, None]
     path = np.minimum(path, increment[:, None])  # a share of 1 - 1e-16 times a large number may round above it

@@ -17,7 +17,7 @@ from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
 from forecasters.concat.training import train_network
-from forecasters.context import context_features, fit_context
+from forecasters.context import context_features, fit_context, resembled_populations
 from forecasters.dataset import DatasetError, increments
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -85,7 +85,11 @@ class ConCatForecaster(Forecaster):
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
-        return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation)
+        group = self.populations(examples)
+        return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation, group=group)
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
+        return None if self.net is None else resembled_populations(self.net.context, examples)
 
     def fit(
         self,
@@ -134,7 +138,9 @@ class ConCatForecaster(Forecaster):
         # without a validation part the residuals of the fit itself are the best there is, though narrow
         held, truth = (choosing, validation) if choosing else (fitting, train)
         age, _, observed = times_of(held)
-        self.intervals = ConformalIntervals.fit(self.point(held), increments(truth), age, observed, level=self.level)
+        self.intervals = ConformalIntervals.fit(
+            self.point(held), increments(truth), age, observed, group=self.populations(held), level=self.level
+        )
         return self
 
     def save(self, directory: Path) -> None:

@@ -4,6 +4,7 @@ from forecasters.context.config import ContextConfig
 from forecasters.context.features import CONTEXT_SIZE, context_batch, context_features
 from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet, floored
+from forecasters.context.populations import resembled_populations
 
 __all__ = [
     "CONTEXT_SIZE",
@@ -13,4 +14,5 @@ __all__ = [
     "context_features",
     "fit_context",
     "floored",
+    "resembled_populations",
 ]

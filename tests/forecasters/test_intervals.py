@@ -51,8 +51,35 @@ def test_a_thin_bucket_borrows_from_all_ages() -> None:
     predicted, actual, age, observed = drawn(0, 500)
     one_age = np.full_like(age, 1800.0)
     intervals = ConformalIntervals.fit(predicted, actual, one_age, observed)
-    np.testing.assert_array_equal(intervals.low[0], np.full(6, intervals.low[0, 0]))
-    assert intervals.low.shape == (len(AGE_EDGES) + 1, 6)
+    np.testing.assert_array_equal(intervals.low[0, 0], np.full(6, intervals.low[0, 0, 0]))
+    assert intervals.low.shape == (1, len(AGE_EDGES) + 1, 6)
+
+
+def test_populations_are_calibrated_on_their_own() -> None:
+    calm, wild = drawn(0, 4000), drawn(1, 4000)
+    predicted, actual, age, observed = (np.concatenate(pair) for pair in zip(calm, wild, strict=True))
+    group = np.repeat([0, 1], 4000)
+    centre = np.log2(1 + predicted[group == 1])
+    actual[group == 1] = np.exp2(centre + 4 * (np.log2(1 + actual[group == 1]) - centre)) - 1  # errs four times as far
+    intervals = ConformalIntervals.fit(predicted, actual, age, observed, group=group)
+    low, high = intervals.bounds(predicted, age, observed, group)
+    for g in (0, 1):
+        assert coverage(low[group == g], high[group == g], actual[group == g]) == pytest.approx(0.8, abs=0.03)
+    assert (intervals.high[1] > 2 * intervals.high[0]).all()
+
+
+def test_a_population_that_was_not_calibrated_for_has_the_offsets_of_the_first() -> None:
+    predicted, actual, age, observed = drawn(0, 500)
+    intervals = ConformalIntervals.fit(predicted, actual, age, observed, group=np.zeros(500, np.int64))
+    first = intervals.bounds(predicted, age, observed)
+    np.testing.assert_array_equal(intervals.bounds(predicted, age, observed, np.full(500, 7)), first)
+
+
+def test_a_table_without_populations_is_read_as_one() -> None:
+    intervals = ConformalIntervals.fit(*drawn(0, 1000))
+    config = intervals.to_config()
+    config["low_log2"], config["high_log2"] = config["low_log2"][0], config["high_log2"][0]
+    np.testing.assert_allclose(ConformalIntervals.from_config(config).low, intervals.low, atol=1e-6)
 
 
 @given(increment=st.floats(0, 1e9), age=st.floats(0, 1e9), observed=st.floats(0, 1e9), seed=st.integers(0, 3))
