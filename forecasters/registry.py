@@ -18,6 +18,7 @@ _CLASSES: Final[dict[str, tuple[str, str]]] = {
     "hawkes": ("forecasters.hawkes", "HawkesForecaster"),
     "trees": ("forecasters.trees", "TreesForecaster"),
     "concat": ("forecasters.concat", "ConCatForecaster"),
+    "casft": ("forecasters.casft", "CasFTForecaster"),
     "autocas": ("forecasters.autocas", "AutoCasForecaster"),
     "blend": ("forecasters.blend", "BlendForecaster"),
 }

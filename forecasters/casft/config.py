@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
 from forecasters.concat.config import ConCatConfig
+from forecasters.context import ContextConfig
 
 TrendSource = Literal["diffusion", "regression", "latent", "none"]
 """Where the trend comes from: drawn by diffusion; regressed on the cues (no diffusion); an MLP on the cues that never
@@ -19,8 +20,8 @@ FusedTrend = Literal["samples", "estimate"]
 class CasFTConfig:
     """Architecture and training of one CasFT model (arXiv 2409.16619)."""
 
-    context: bool = False
-    """False: the paper's protocol strictly, the observed events only. True: the rolling model, any age, with counts."""
+    context: ContextConfig | None = None
+    """None: the paper's protocol strictly, the observed events only. Else the full model: any age, with counts."""
 
     event_cap: int = 100
     """Events the sequence sees; the papers' models see the earliest 100."""
@@ -29,6 +30,8 @@ class CasFTConfig:
 
     state_size: int = 64
     dynamics: Literal["linear", "deep"] = "linear"
+    global_features: int = 40
+    """Width of the users' global embedding beside the 40 GraphWave features; 0 leaves that half of the encoder out."""
     attention_heads: int = 2
     attention_head_size: int = 32
     feed_forward_size: int = 64
@@ -69,10 +72,11 @@ class CasFTConfig:
             raise ValueError("samples and training_samples come in antithetic pairs: give even numbers")
 
     @classmethod
-    def rolling(cls) -> Self:
+    def full(cls) -> Self:
         """The model for any age; its sequence is short, first and latest events, since the context has the counts."""
         return cls(
-            context=True,
+            context=ContextConfig(),
+            global_features=0,
             event_cap=50,
             recent_events=25,
             learning_rate=1e-3,
@@ -86,7 +90,7 @@ class CasFTConfig:
         """The settings of the encoder, which is ConCat's."""
         return ConCatConfig(
             state_size=self.state_size,
-            global_features=0,
+            global_features=self.global_features,
             attention_heads=self.attention_heads,
             attention_head_size=self.attention_head_size,
             feed_forward_size=self.feed_forward_size,
@@ -103,6 +107,8 @@ class CasFTConfig:
         if unknown:
             raise ValueError(f"unknown CasFT settings: {', '.join(unknown)}")
         values = dict(values)
+        if values.get("context") is not None:
+            values["context"] = ContextConfig.from_json(values["context"])
         if "betas" in values:
             first, second = values["betas"]
             values["betas"] = (float(first), float(second))

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from forecasters.casft.config import CasFTConfig
 from forecasters.casft.intensity import SoftplusIntensity
-from forecasters.concat.config import GRAPHWAVE_FEATURES
 from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 from forecasters.concat.encoder import EventEncoder
 from forecasters.concat.intensity import QUADRATURE_TOLERANCE, TRAINING_TOLERANCE, integrate_pieces
 from forecasters.concat.jump_ode import Path, solve
-
-YOUNGEST: Final = 1e-9
-"""Of the horizon; keeps an observation of no time at all from dividing by 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """B observed sequences in time scaled so that the horizon t_p is 1; right-aligned, absent events come first.
-
-    Shapes: times (B, N) in [0, observed], 0 where absent; present (B, N) bool; observed (B,) = t_o / t_p in [0, 1];
-    graphwave (B, N, 40).
-    """
-
-    times: Tensor
-    present: Tensor
-    observed: Tensor
-    graphwave: Tensor
+from forecasters.concat.model import Batch as Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +26,8 @@ class Cues:
     log_likelihood: Tensor
 
 
-def interval_ends(observed: Tensor, intervals: int) -> Tensor:
-    """The starts of the l equal intervals of [t_o, 1], (l, B); each ends where the next begins, the last at 1."""
+def interval_starts(observed: Tensor, intervals: int) -> Tensor:
+    """The starts of the l equal intervals of [t_o, 1], (l, B), for t_o / t_p ``observed`` (B,)."""
     parts = torch.arange(intervals, device=observed.device, dtype=observed.dtype) / intervals
     return observed + parts[:, None] * (1.0 - observed)
 
@@ -64,7 +46,7 @@ class CueNet(nn.Module):
         self.encoder = EventEncoder(config.encoder)
         self.initial = nn.Parameter(torch.randn(d) * 0.1)  # h(0-), learned
         self.dynamics: Dynamics = LinearDynamics(d) if config.dynamics == "linear" else DeepDynamics(d)
-        self.jump = nn.GRUCell(GRAPHWAVE_FEATURES, d)
+        self.jump = nn.GRUCell(config.encoder.encoded_size, d)
         self.intensity = SoftplusIntensity(d)
 
     @property
@@ -72,28 +54,31 @@ class CueNet(nn.Module):
         """Width of the condition that `conditions` makes of the cues."""
         return self.dynamics.state_size + self.intervals
 
-    def events(self, sequence: Sequence) -> tuple[Tensor, Tensor, Tensor]:
-        """What the ODE is solved for, time-major: encoded (N + l', B, 40), times and present (N + l', B).
+    def events(self, observation: Observation, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the ODE is solved for, time-major: encoded (N + l', B, e), times and present (N + l', B).
 
         l' asks for the state at the start of each interval; without propagation, at t_o alone.
         """
-        relative = sequence.times / sequence.observed.clamp(min=YOUNGEST)[:, None]  # t / t_o, as the encoder reads it
-        encoded = self.encoder(sequence.graphwave, None, relative, sequence.present).transpose(0, 1)
-        asked = interval_ends(sequence.observed, max(self.intervals, 1))
+        o = observation
+        encoded = self.encoder(o.graphwave, o.users, o.times, o.present).transpose(0, 1)
+        asked = interval_starts(observed, max(self.intervals, 1))
         encoded = torch.cat([encoded, encoded.new_zeros(len(asked), *encoded.shape[1:])])
-        times = torch.cat([sequence.times.t(), asked])
-        present = torch.cat([sequence.present.t(), torch.zeros_like(asked, dtype=torch.bool)])
+        times = torch.cat([o.times.t() * observed, asked])  # t / t_o as the encoder reads it, times t_o / t_p
+        present = torch.cat([o.present.t(), torch.zeros_like(asked, dtype=torch.bool)])
         return encoded, times, present
 
-    def forward(self, sequence: Sequence, *, likelihood: bool = True) -> Cues:
-        """The cues of a batch; without ``likelihood`` the log likelihood is left at 0, which saves time."""
-        N = sequence.times.shape[1]
-        path = solve(self.dynamics, self.jump, self.initial, *self.events(sequence))
+    def forward(self, observation: Observation, observed: Tensor, *, likelihood: bool = True) -> Cues:
+        """The cues of B cascades; without ``likelihood`` the log likelihood is left at 0, which saves time.
+
+        ``observation`` has times in observation times, as ConCat reads them; ``observed`` (B,) is t_o / t_p in [0, 1].
+        """
+        N = observation.times.shape[1]
+        path = solve(self.dynamics, self.jump, self.initial, *self.events(observation, observed))
         tolerance = TRAINING_TOLERANCE if self.training else QUADRATURE_TOLERANCE
-        log_likelihood = sequence.observed.new_zeros(len(sequence.observed))
+        log_likelihood = torch.zeros_like(observed)
         if likelihood:
+            events = observation.present.t()
             # sum_i log lambda(t_i^-) - Lambda(t_o)
-            events = sequence.present.t()
             rows = events.nonzero()[:, 1]
             before = self.intensity.log(path.before[:N][events])
             past = integrate_pieces(self.intensity, _part(path, 0, N + 1), tolerance).sum(0)
@@ -102,11 +87,10 @@ class CueNet(nn.Module):
 
     def _future(self, path: Path, tolerance: float) -> Tensor:
         """Lambda from t_o to the end of each interval, (B, l), or (B, 0) without propagation."""
-        pieces = integrate_pieces(self.intensity, path, tolerance)  # (S, B)
-        counts = torch.tensor(path.splits, device=pieces.device)
-        interval = torch.repeat_interleave(torch.arange(len(counts), device=pieces.device), counts)
-        masses = pieces.new_zeros(self.intervals, pieces.shape[1])
+        masses = path.final.new_zeros(self.intervals, len(path.final))
         if self.intervals:
+            pieces = integrate_pieces(self.intensity, path, tolerance)  # (S, B)
+            interval = torch.repeat_interleave(torch.tensor(path.splits, device=pieces.device))
             masses = masses.index_add(0, interval, pieces)  # P_1 .. P_l
         return masses.cumsum(0).t()
 

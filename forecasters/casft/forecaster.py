@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from forecasters.base import Case, Example, Forecaster, Forecasts
-from forecasters.casft.batching import Prepared, collate
+from forecasters.casft.batching import Prepared, batch_of
 from forecasters.casft.config import CasFTConfig
 from forecasters.casft.model import CasFTNet
 from forecasters.casft.quantiles import ConformalQuantiles
@@ -20,20 +20,14 @@ from forecasters.casft.training import scale, train_network
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
-from forecasters.context import CONTEXT_SIZE, ContextConfig, ContextNet, context_features, fit_context
+from forecasters.context import context_features, fit_context
 from forecasters.dataset import DatasetError, increments
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
-from forecasters.model_store import (
-    CONFIG_FILE,
-    TENSORS_FILE,
-    read_config,
-    read_tensors,
-    write_config,
-    write_tensors,
-)
+from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
+from forecasters.user_embedding import UserEmbedding
 from graph import Cascade
 
 Floats = NDArray[np.float64]
@@ -64,10 +58,10 @@ class CasFTForecaster(Forecaster):
     needs_training: ClassVar[bool] = True
 
     def __init__(self, config: CasFTConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
-        self.config = config or CasFTConfig.rolling()
-        self.context_config = ContextConfig()
+        self.config = config or CasFTConfig.full()
         self.level = level
         self.net: CasFTNet | None = None
+        self.embedding: UserEmbedding | None = None
         self.intervals = ConformalQuantiles.uncalibrated(level)
         self.relaxation = Relaxation()
         self.trend_learned = False
@@ -88,7 +82,7 @@ class CasFTForecaster(Forecaster):
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         view = graph.view(as_of)
         inputs: dict[str, NDArray[Any]] = dict(sequence(view, self.config.event_cap, self.config.recent_events))
-        if self.config.context:
+        if self.config.context is not None:
             inputs["context"] = context_features(view, horizon_seconds)
         return Example.of(view, horizon_seconds, inputs)
 
@@ -118,7 +112,7 @@ class CasFTForecaster(Forecaster):
         with torch.inference_mode():
             for first in range(0, B, INFERENCE_BATCH):
                 rows = order[first : first + INFERENCE_BATCH]
-                output = self.net(collate([examples[i] for i in rows], self.config))
+                output = self.net(batch_of([examples[i] for i in rows], self.config, self.embedding))
                 growth[rows] = low[rows] = high[rows] = output.growth.numpy()
                 if self.trend_learned:
                     trends = output.trends.numpy().astype(np.float64)  # (b, S, l)
@@ -151,12 +145,16 @@ class CasFTForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         device = chosen_device()
         fitting, choosing = self._examples(train), self._examples(validation)
-        training = Prepared.of(fitting, train, self.config, device)
-        judged = Prepared.of(choosing, validation, self.config, device) if choosing else None
-        context = fit_context(train, self.context_config, seed=seed) if self.config.context else None
+        if self.config.global_features:
+            self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
+        training = Prepared.of(fitting, train, self.config, self.embedding).to(device)
+        judged = Prepared.of(choosing, validation, self.config, self.embedding).to(device) if choosing else None
+        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = CasFTNet(self.config, context).to(device)
+            net = CasFTNet(self.config, ("",) if context is None else context.populations)
+        net.context = context
+        net.to(device)
         scale(net, training)
         self.best_epoch, _ = train_network(
             net, self.config, training, judged, seed=seed, progress=progress, checkpoint=checkpoint
@@ -176,13 +174,13 @@ class CasFTForecaster(Forecaster):
     def save(self, directory: Path) -> None:
         if self.net is None:
             raise ModelStoreError("casft has not been trained, so there is nothing to save")
-        write_tensors(directory, {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()})
-        context = self.net.context
+        tensors = {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()}
+        if self.embedding is not None:
+            tensors |= self.embedding.tensors()
+        write_tensors(directory, tensors)
         fit = {
             "model": self.config.to_json(),
-            "context": None
-            if context is None
-            else {"model": self.context_config.to_json(), "populations": list(context.populations)},
+            "populations": [] if self.net.context is None else list(self.net.context.populations),
             "trend_learned": self.trend_learned,
             "best_epoch": self.best_epoch,
         }
@@ -210,20 +208,18 @@ class CasFTForecaster(Forecaster):
             forecaster.relaxation = Relaxation.from_config(config["relaxation"])
             forecaster.trend_learned = bool(fit["trend_learned"])
             forecaster.best_epoch = int(fit["best_epoch"])
-            context = None
-            if fit["context"] is not None:
-                forecaster.context_config = ContextConfig.from_json(fit["context"]["model"])
-                populations = tuple(str(name) for name in fit["context"]["populations"])
-                context = ContextNet(CONTEXT_SIZE, populations, forecaster.context_config).requires_grad_(False)
+            populations = tuple(str(name) for name in fit["populations"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(
                 f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
         try:
-            net = CasFTNet(forecaster.config, context)
+            net = CasFTNet(forecaster.config, populations)
             weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
             net.load_state_dict(weights)
-        except RuntimeError as error:
+            if forecaster.config.global_features:
+                forecaster.embedding = UserEmbedding.from_tensors(tensors)
+        except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
             ) from error

@@ -10,21 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from forecasters.casft.config import CasFTConfig
-from forecasters.casft.cues import CueNet, Cues, Sequence
+from forecasters.casft.cues import CueNet, Cues
 from forecasters.casft.generators import DiffusedTrend, RegressedTrend
-from forecasters.context import ContextNet, floored
+from forecasters.concat.model import Batch as Observation
+from forecasters.context import CONTEXT_SIZE, ContextNet, floored
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """B prepared observations.
 
-    Shapes: noise (B, samples / 2, l), each example's own; context (B, F) or None.
+    Shapes: observed (B,) = t_o / t_p in [0, 1]; noise (B, samples / 2, l), each example's own.
     """
 
-    sequence: Sequence
+    observation: Observation
+    observed: Tensor
     noise: Tensor
-    context: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,23 @@ class CasFTNet(nn.Module):
     """arXiv 2409.16619: cues c from the ODE propagated to the horizon, Y0 ~ p(Y0 | c) by diffusion, and a head.
 
     increment: softplus(MLP([h(t_o); Y0])). With a context network, which is fitted before and frozen, the condition
-    also holds its hidden layer and forecast, and the head, starting at zero, corrects that forecast.
+    also holds its hidden layer and forecast, and the head, starting at zero, corrects that forecast. ``populations``
+    name those of the context.
     """
 
     trend_centre: Tensor
     trend_spread: Tensor
 
-    def __init__(self, config: CasFTConfig, context: ContextNet | None = None) -> None:
+    def __init__(self, config: CasFTConfig, populations: tuple[str, ...] = ("",)) -> None:
         super().__init__()
         d, trend_size = config.state_size, 0 if config.trend == "none" else config.intervals
         self.config = config
         self.cues = CueNet(config)
-        self.context = context
-        told = 0 if context is None else context.hidden_size + 1
+        self.context: ContextNet | None = None
+        told = 0
+        if config.context is not None:
+            self.context = ContextNet(CONTEXT_SIZE, populations, config.context).requires_grad_(False)
+            told = self.context.hidden_size + 1
         self.trend: DiffusedTrend | RegressedTrend | None = None
         if config.trend == "diffusion":
             self.trend = DiffusedTrend(config, self.cues.size + told)
@@ -69,7 +74,7 @@ class CasFTNet(nn.Module):
             self.trend = RegressedTrend(config, self.cues.size + told)
         self.fuse = nn.Sequential(nn.Linear(d + trend_size, d), nn.Softplus(), nn.Dropout(config.dropout))
         self.head = nn.Linear(d + told, 1)
-        if context is not None:
+        if self.context is not None:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
         self.register_buffer("trend_centre", torch.zeros(config.intervals))
@@ -83,16 +88,20 @@ class CasFTNet(nn.Module):
         return self
 
     def start_at(self, growth: float) -> None:
-        """Let the untrained network forecast about ``growth`` = log2(1 + increment) whatever it sees: a head start."""
+        """Let the untrained network forecast about ``growth`` = log2(1 + increment): a head start."""
         if self.context is None:
             growth = max(growth, 1e-3)
             with torch.no_grad():
-                self.head.weight.zero_()
-                self.head.bias.fill_(growth + math.log(-math.expm1(-growth)))  # inverse of softplus
+                # the weights stay: from zero weights the layers before them take ten epochs to learn anything
+                usual = math.log(2.0) * float(self.head.weight.sum())  # softplus(0) of each hidden number
+                self.head.bias.fill_(growth + math.log(-math.expm1(-growth)) - usual)  # inverse of softplus
 
     def forward(self, batch: Batch) -> Output:
         """Forecast a batch: trends from the examples' own noise, and the increment by their mean."""
-        cues = self.cues(batch.sequence, likelihood=False)
+        return self.forecast_from(self.cues(batch.observation, batch.observed, likelihood=False), batch)
+
+    def forecast_from(self, cues: Cues, batch: Batch) -> Output:
+        """The forecast from cues that were solved elsewhere."""
         told = self._told(batch)
         if self.trend is None:
             return Output(self._growth(cues, None, told), batch.noise[:, :0])
@@ -103,7 +112,7 @@ class CasFTNet(nn.Module):
     def loss(self, batch: Batch, truth: Truth) -> Tensor:
         """MSLE + gamma * trend loss - weight * (1 / #events) * sum over cascades of the log likelihood."""
         config = self.config
-        cues: Cues = self.cues(batch.sequence)
+        cues: Cues = self.cues(batch.observation, batch.observed)
         told = self._told(batch)
         trend_loss = fused = None
         if self.trend is not None:
@@ -113,14 +122,14 @@ class CasFTNet(nn.Module):
         loss: Tensor = torch.mean((self._growth(cues, fused, told) - truth.growth) ** 2)
         if trend_loss is not None:
             loss = loss + config.trend_weight * trend_loss
-        return loss - config.likelihood_weight * cues.log_likelihood.sum() / batch.sequence.present.sum()
+        return loss - config.likelihood_weight * cues.log_likelihood.sum() / batch.observation.present.sum()
 
     def _told(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """What the context alone forecasts (B,), and its hidden layer (B, w); None without a context."""
         if self.context is None:
             return None
-        assert batch.context is not None
-        growth, hidden = self.context(batch.context)
+        assert batch.observation.context is not None
+        growth, hidden = self.context(batch.observation.context)
         return growth, hidden
 
     def _condition(self, cues: Cues, told: tuple[Tensor, Tensor] | None) -> Tensor:

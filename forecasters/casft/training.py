@@ -21,13 +21,13 @@ SMALLEST_SPREAD: Final = 0.1
 
 def scale(net: CasFTNet, training: Prepared) -> None:
     """Standardise Y0 by the known trends, and set the intensity's usual pace R, in events per horizon."""
-    truth, sequence = training.truth, training.batch.sequence
+    truth, batch = training.truth, training.batch
     with torch.no_grad():
         if bool(truth.known.any()):
             trends = truth.trend[truth.known]
             net.trend_centre.copy_(trends.mean(0))
             net.trend_spread.copy_(trends.std(0, correction=0).clamp(min=SMALLEST_SPREAD))
-        paces = sequence.present.sum(1) / sequence.observed.clamp(min=1e-6)
+        paces = batch.observation.present.sum(1) / batch.observed.clamp(min=1e-6)
         net.cues.intensity.pace.copy_(torch.exp(torch.log(paces.clamp(min=1.0)).mean()))
     net.start_at(float(truth.growth.mean()))
 
