@@ -59,6 +59,8 @@ def train_network(
         lambda generator: shuffled_batches(lengths, config.batch_size, generator),
         loss,
         validation=None if validation is None else validated,
+        # an untrained correction is 0: the context alone stands as epoch 0, which the sequence must improve upon
+        warm_up=(lambda: None) if config.context else None,
     )
     return train(task, settings_of(config), seed=seed, progress=progress, checkpoint=checkpoint)
 
