@@ -34,12 +34,13 @@ def state(
 
 
 def forecasters(json: Json = False) -> None:
-    """Speed of ConCat's fast path and of batched GraphWave, beside their reference implementations."""
+    """Speed of ConCat's fast path, of AutoCas and of batched GraphWave, beside their reference implementations."""
+    from streams.bench.autocas import run as run_autocas
     from streams.bench.forecasters import run as run_concat
     from streams.bench.graphwave import run as run_graphwave
 
     started = perf_counter()
-    _show("bench forecasters", [*run_concat(_say), *run_graphwave(_say)], json, started)
+    _show("bench forecasters", [*run_concat(_say), *run_autocas(_say), *run_graphwave(_say)], json, started)
 
 
 def _say(what: str) -> None:
