@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from forecasters.base import Example
-from forecasters.concat import ConCatConfig
-from forecasters.concat.batching import collate
 from forecasters.concat.dynamics import LinearDynamics, perturb
 from forecasters.concat.intensity import Intensity, integrate
 from forecasters.concat.jump_ode import solve
-from forecasters.concat.model import ConCatNet
 from forecasters.concat.reference import solve_dopri5
-from streams.bench.graphwave import OBSERVATION_SECONDS, weibo_like_batch
+from streams.bench.timing import fastest
 
 STATE: Final = 64
 ENCODED: Final = 80
 REFERENCE_TOLERANCE: Final = 1e-4
 """As the authors train and predict."""
 EXACT_TOLERANCE: Final = 1e-7
-ROUNDS: Final = 5
 
 Solution = tuple[Tensor, Tensor, Tensor]
 
@@ -69,8 +63,7 @@ class _Problem:
 
 
 def run(progress: Callable[[str], None] | None = None, batch: int = 64, events: int = 100) -> list[dict[str, Any]]:
-    """Rows: largest difference from the exact solution, forward and forward-backward times with their ratios, and
-    cascades a second through features and network."""
+    """Rows: largest difference from the exact solution, forward and forward-backward times with their ratios."""
     say = progress or (lambda _: None)
     say(f"ConCat's states of {batch} cascades of {events} events, against dopri5 at {EXACT_TOLERANCE:g}")
     problem = _Problem(batch, events, torch.float32)
@@ -94,37 +87,12 @@ def run(progress: Callable[[str], None] | None = None, batch: int = 64, events: 
     ]
     say("ConCat forward, fast path and dopri5")
     with torch.no_grad():
-        rows.append(_row("concat forward", _fastest(problem.fast), reference, _fastest(published, 3)))
+        rows.append(_row("concat forward", fastest(problem.fast), reference, fastest(published, 3)))
     say("ConCat forward and backward, fast path and adjoint dopri5")
-    ours = _fastest(lambda: problem.gradient(problem.fast))
-    theirs = _fastest(lambda: problem.gradient(published), 2)
+    ours = fastest(lambda: problem.gradient(problem.fast))
+    theirs = fastest(lambda: problem.gradient(published), 2)
     rows.append(_row("concat forward and backward", ours, reference, theirs))
-    say("ConCat from events to forecasts")
-    rows.append(_end_to_end(batch))
     return rows
-
-
-def _end_to_end(batch: int) -> dict[str, Any]:
-    """Cascades a second from prepared events, GraphWave included, to the forecast."""
-    examples = [
-        Example(str(i), 0.0, OBSERVATION_SECONDS, 86_400.0, len(ages) - 1, {"ages": ages, "parents": parents})
-        for i, (ages, parents) in enumerate(weibo_like_batch(batch))
-    ]
-    net = ConCatNet(ConCatConfig(global_features=0)).eval()
-    perturb(net.dynamics, 1.0, torch.Generator().manual_seed(0))
-
-    def forecast() -> None:
-        with torch.inference_mode():
-            net(collate(examples, None), likelihood=False)
-
-    return {
-        "name": "concat end to end",
-        "value": round(batch / _fastest(forecast), 1),
-        "unit": "cascades/s",
-        "reference": None,
-        "reference_value": None,
-        "ratio": None,
-    }
 
 
 def _row(name: str, seconds: float, reference: str, reference_seconds: float) -> dict[str, Any]:
@@ -136,14 +104,3 @@ def _row(name: str, seconds: float, reference: str, reference_seconds: float) ->
         "reference_value": round(reference_seconds, 6),
         "ratio": round(reference_seconds / seconds, 2),
     }
-
-
-def _fastest(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Seconds of the fastest of ``rounds`` rounds, after one to warm up."""
-    work()
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)

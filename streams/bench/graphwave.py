@@ -3,7 +3,6 @@ run."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,15 +14,13 @@ from graph.graphwave import POINTS, graphwave_batch, heat_scales
 from graph.simulation import Simulation
 from graph.simulator import simulated_tree
 from graph.star_points import PHASE_END
+from streams.bench.timing import fastest
 
 BATCH: Final = 64
 MAX_NODES: Final = 100
 OBSERVATION_SECONDS: Final = 3600.0
 ORDER: Final = 30
 """Chebyshev terms of the authors' code."""
-
-ROUNDS: Final = 5
-"""Each side is timed this often; the fastest round counts, being the one least disturbed by the machine."""
 
 Nodes = tuple[NDArray[np.float64], NDArray[np.int32]]
 
@@ -33,9 +30,9 @@ def run(progress: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
     say = progress or (lambda _: None)
     batch = weibo_like_batch()
     say(f"GraphWave of {BATCH} cascades, batched")
-    ours = _fastest(lambda: graphwave_batch(batch, OBSERVATION_SECONDS, MAX_NODES))
+    ours = fastest(lambda: graphwave_batch(batch, OBSERVATION_SECONDS, MAX_NODES))
     say(f"GraphWave of {BATCH} cascades, SciPy one by one")
-    theirs = _fastest(lambda: [scipy_graphwave(ages, parents, OBSERVATION_SECONDS) for ages, parents in batch])
+    theirs = fastest(lambda: [scipy_graphwave(ages, parents, OBSERVATION_SECONDS) for ages, parents in batch])
     return [
         {
             "name": "graphwave",
@@ -99,14 +96,3 @@ def chebyshev_of_heat(scale: float) -> NDArray[np.float64]:
     factors = np.cos(np.outer(np.arange(ORDER + 1), angles)) @ values / ORDER
     factors[0] /= 2
     return np.asarray(factors)
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of `ROUNDS` rounds, after one to warm up."""
-    work()
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
