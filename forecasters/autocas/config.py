@@ -65,6 +65,7 @@ class AutoCasConfig:
             "event_cap": None,
             "audience": True,
             "context": True,
+            "learning_rate": 3e-4,  # 1e-3 learns by heart what the context left over of the training cascades
             "epochs": 6,
             "patience": 3,
             "batch_size": 128,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -69,6 +70,8 @@ def load_language_model(name: str, initial: Literal["pretrained", "random"] = "p
         transformers = importlib.import_module("transformers")
     except ImportError as error:
         raise ModelStoreError(f"autocas with the language model {name!r} needs transformers: {EXTRA}") from error
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
     try:
         where, options = _source(name)
         if initial == "random":
