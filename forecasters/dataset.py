@@ -160,6 +160,13 @@ def split_cases(all_cases: Sequence[Case], how: SplitKind, seed: int = 0) -> Spl
     return Split(train, validation, test)
 
 
+def sampled_cases(some_cases: Sequence[Case], most: int | None, seed: int = 0) -> list[Case]:
+    """At most ``most`` of the cases in their order, drawn with ``seed``; all of them for None."""
+    if most is None or len(some_cases) <= most:
+        return list(some_cases)
+    return [some_cases[i] for i in np.sort(np.random.default_rng(seed).permutation(len(some_cases))[:most])]
+
+
 def increments(some_cases: Sequence[Case]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """The truths of the cases, shape (n,)."""
     return np.array([case.increment for case in some_cases], dtype=np.float64)

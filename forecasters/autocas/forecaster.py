@@ -31,7 +31,7 @@ from forecasters.autocas.training import future_steps, start, train_network
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.context import ContextConfig, ContextNet, context_features, fit_context
-from forecasters.dataset import DatasetError, increments
+from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.labels import observed_until
@@ -99,8 +99,8 @@ class AutoCasForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         language_model = language_model_of(self.config)
         self.context = fit_context(train, self.context_config, seed=seed) if self.config.context else None
-        train = _some(train, self.config.training_cases, seed)
-        validation = _some(validation, self.config.validation_cases, seed)
+        train = sampled_cases(train, self.config.training_cases, seed)
+        validation = sampled_cases(validation, self.config.validation_cases, seed)
         training, judged = self._teaching(train), self._teaching(validation) if validation else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -223,10 +223,3 @@ class AutoCasForecaster(Forecaster):
                     rolled = rolled_shares(ages[row], age[row], ends, curve[: len(ends)])
                     shares[row] = shares[row] if rolled is None else rolled
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0, shares
-
-
-def _some(cases: Sequence[Case], most: int | None, seed: int) -> Sequence[Case]:
-    """At most ``most`` of the cases, drawn with ``seed``."""
-    if most is None or len(cases) <= most:
-        return cases
-    return [cases[i] for i in np.sort(np.random.default_rng(seed).permutation(len(cases))[:most])]

@@ -42,11 +42,14 @@ class ConCatConfig:
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 1e-6
-    epochs: int = 30
-    """Length of the cosine schedule. Published: 100 and patience 15; 30 keep a run at about two minutes of one core."""
-    patience: int = 8
-    batch_size: int = 64
-    averaging: float = 0.0
+    epochs: int = 10
+    """Length of the cosine schedule. Published: 100 and patience 15, with batches of 64; smaller ones need fewer."""
+    patience: int = 5
+    batch_size: int = 16
+    """On Weibo cascades outside every test part, 1 h to 24 h: 1.45 with 64, 1.33 with 16 (validation MSLE)."""
+    training_cases: int = 12_000
+    """At most so many cases for the sequence, drawn at random: the context has learned from all before."""
+    averaging: float = 0.995
     """See `forecasters.training_loop.Optimisation`."""
     max_gradient_norm: float = 5.0
     """The likelihood term spikes for a burst within one second; clipping keeps such a batch from undoing an epoch."""
@@ -63,9 +66,10 @@ class ConCatConfig:
             event_cap=50,
             recent_events=25,
             learning_rate=1e-3,
-            epochs=8,
-            patience=3,
+            epochs=4,
+            patience=2,
             batch_size=128,
+            averaging=0.98,
         )
 
     @property

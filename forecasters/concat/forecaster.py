@@ -18,7 +18,7 @@ from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
 from forecasters.concat.training import train_network
 from forecasters.context import context_features, fit_context, resembled_populations
-from forecasters.dataset import DatasetError, increments
+from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
@@ -111,11 +111,12 @@ class ConCatForecaster(Forecaster):
             raise DatasetError("concat has no cases to train on; give a larger file or an earlier --observe")
         if epochs is not None:
             self.config = replace(self.config, epochs=epochs)
-        fitting, choosing = self._examples(train), self._examples(validation)
-        growth = np.log2(1.0 + increments(train))
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
         context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        train = sampled_cases(train, self.config.training_cases, seed)
+        fitting, choosing = self._examples(train), self._examples(validation)
+        growth = np.log2(1.0 + increments(train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = ConCatNet(self.config, ("",) if context is None else context.populations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -65,16 +66,20 @@ def context_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> li
     found: list[Case] = []
     for horizon in sorted({case.horizon_seconds for case in train}):
         graphs = {id(case.graph): case.graph for case in train if case.horizon_seconds == horizon}
+        sizes = Counter(population_of(graph) for graph in graphs.values())
         for index, graph in enumerate(graphs.values()):
-            found += _cuts(graph, horizon, config, np.random.default_rng((seed, 1, index)))
+            cuts = max(1, min(config.cuts, config.most_cuts // sizes[population_of(graph)]))
+            found += _cuts(graph, horizon, cuts, config.nearer_horizons, np.random.default_rng((seed, 1, index)))
     return found
 
 
-def _cuts(graph: Cascade, horizon: float, config: ContextConfig, rng: np.random.Generator) -> list[Case]:
+def _cuts(
+    graph: Cascade, horizon: float, count: int, nearer_horizons: float, rng: np.random.Generator
+) -> list[Case]:
     whole = label_of(graph) is None
     found = []
-    for age in rolling_ages(rng, config.cuts, min(observed_until(graph), horizon)):
-        nearer = rng.random() < config.nearer_horizons
+    for age in rolling_ages(rng, count, min(observed_until(graph), horizon)):
+        nearer = rng.random() < nearer_horizons
         drawn = math.exp(rng.uniform(math.log(age), math.log(horizon)))
         if 1 + graph.size_at(just_before(graph.root_time + age)) < FEWEST_EVENTS:
             continue
