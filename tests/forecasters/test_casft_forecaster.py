@@ -96,7 +96,7 @@ def test_its_trend_spreads_even_growth_evenly(fitted: CasFTForecaster, hour_case
     case = hour_cases[140]
     found = fitted.forecast([fitted.prepare(case.graph, case.as_of, case.horizon_seconds)])
     half = np.interp(3600.0 + (DAY - 3600.0) / 2, found.trajectory_ages[0], found.trajectory_increments[0])
-    assert half / found.increment[0] == pytest.approx(0.5, abs=0.12)
+    assert half / found.increment[0] == pytest.approx(0.5, abs=0.2)
 
 
 @pytest.mark.parametrize("config", [SMALL, FULL])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasters.casft.batching import Prepared
-from forecasters.casft.config import CasFTConfig
+from forecasters.casft.config import CasFTConfig, TrendSource
 from forecasters.casft.intensity import SoftplusIntensity
 from forecasters.casft.model import Batch, CasFTNet, Truth
 from forecasters.casft.reference import reference_cues
@@ -48,7 +49,7 @@ def truth_of(batch: Batch, config: CasFTConfig = SMALL) -> Truth:
 
 @settings(max_examples=12)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(0, 1000), st.sampled_from(["linear", "deep"]))
-def test_cues_are_those_of_dopri5(lengths: list[int], seed: int, dynamics: str) -> None:
+def test_cues_are_those_of_dopri5(lengths: list[int], seed: int, dynamics: Literal["linear", "deep"]) -> None:
     config = replace(SMALL, dynamics=dynamics)
     net = network(config, seed).double()
     batch = random_batch(lengths, seed)
@@ -152,10 +153,10 @@ def test_unknown_trends_are_left_out_of_the_loss() -> None:
 
 @pytest.mark.parametrize("trend", ["diffusion", "regression", "latent", "none"])
 @pytest.mark.parametrize("ode_cues", [True, False])
-def test_every_part_of_every_ablation_learns(trend: str, ode_cues: bool) -> None:
+def test_every_part_of_every_ablation_learns(trend: TrendSource, ode_cues: bool) -> None:
     net = network(replace(SMALL, trend=trend, ode_cues=ode_cues)).train()
     batch = random_batch([4, 6])
-    net.loss(batch, truth_of(batch)).backward()
+    net.loss(batch, truth_of(batch)).backward()  # type: ignore[no-untyped-call]
     untouched = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert untouched == []
 
@@ -175,7 +176,7 @@ def test_log_intensity_stays_finite_where_the_intensity_underflows() -> None:
     with torch.no_grad():
         intensity.outer.bias.fill_(-500.0)
     logs = intensity.log(state)
-    logs.sum().backward()
+    logs.sum().backward()  # type: ignore[no-untyped-call]
     assert intensity(state).item() == 0.0
     assert torch.isfinite(logs).all()
     assert state.grad is not None
