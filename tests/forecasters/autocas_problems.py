@@ -77,7 +77,9 @@ def slow_tokens(
                 math.log2(1 + followers),
             ]
         doublings = math.log2(1 + end / 60)
-        row += [doublings] + [math.log2(1 + s / 60) for s in (width, following, end + following)] + [float(k < observed)]
+        row += (
+            [doublings] + [math.log2(1 + s / 60) for s in (width, following, end + following)] + [float(k < observed)]
+        )
         for octaves in WAVE_OCTAVES:
             row += [math.sin(2 * math.pi * doublings / octaves), math.cos(2 * math.pi * doublings / octaves)]
         if config.audience:
