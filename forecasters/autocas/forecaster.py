@@ -30,7 +30,7 @@ from forecasters.autocas.totals import rolled_shares, rolled_total
 from forecasters.autocas.training import future_steps, start, train_network
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
-from forecasters.context import ContextConfig, ContextNet, context_features, fit_context
+from forecasters.context import ContextConfig, ContextNet, context_features, fit_context, resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -75,7 +75,11 @@ class AutoCasForecaster(Forecaster):
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         increment, shares = self._rolled(examples)
-        return complete_forecasts(examples, increment, self.intervals, self.relaxation, shares=shares)
+        group = self.populations(examples)
+        return complete_forecasts(examples, increment, self.intervals, self.relaxation, shares=shares, group=group)
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
+        return resembled_populations(self.context, examples)
 
     def fit(
         self,
@@ -123,7 +127,10 @@ class AutoCasForecaster(Forecaster):
         examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in held]
         age, _, observed = times_of(examples)
         increment, _ = self._rolled(examples)
-        self.intervals = ConformalIntervals.fit(increment, increments(held), age, observed, level=self.level)
+        group = self.populations(examples)
+        self.intervals = ConformalIntervals.fit(
+            increment, increments(held), age, observed, group=group, level=self.level
+        )
         return self
 
     def save(self, directory: Path) -> None:
