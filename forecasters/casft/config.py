@@ -43,7 +43,8 @@ class CasFTConfig:
     """Whether the ODE is propagated to the horizon and its Lambda conditions the trend; else h(t_o) alone does."""
     trend: TrendSource = "diffusion"
     fused: FusedTrend = "samples"
-    """Measured on Weibo, see docs/casft.md: with the estimate the head learns to read the answer off low noise."""
+    """On Weibo validation cascades both forecast equally well (MSLE 1.185 and 1.181, two seeds), and the intervals of the
+    samples are 8 % narrower: the head is trained on what it will be given. See docs/casft.md."""
 
     diffusion_steps: int = 1000
     """T, as published for Twitter and APS."""
@@ -62,9 +63,15 @@ class CasFTConfig:
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 1e-6
-    epochs: int = 16
+    epochs: int = 10
+    """Length of the cosine schedule."""
     patience: int = 5
-    batch_size: int = 64
+    batch_size: int = 16
+    """As ConCat's: with 64 the first ten epochs learn nearly nothing."""
+    training_cases: int = 12_000
+    """At most so many cases for the sequence, drawn at random: the context has learned from all before."""
+    averaging: float = 0.995
+    """See `forecasters.training_loop.Optimisation`."""
     max_gradient_norm: float = 5.0
 
     def __post_init__(self) -> None:
@@ -80,9 +87,10 @@ class CasFTConfig:
             event_cap=50,
             recent_events=25,
             learning_rate=1e-3,
-            epochs=8,
-            patience=3,
+            epochs=4,
+            patience=2,
             batch_size=128,
+            averaging=0.98,
         )
 
     @property

@@ -20,8 +20,8 @@ from forecasters.casft.training import scale, train_network
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
-from forecasters.context import context_features, fit_context
-from forecasters.dataset import DatasetError, increments
+from forecasters.context import context_features, fit_context, resembled_populations
+from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
@@ -96,9 +96,13 @@ class CasFTForecaster(Forecaster):
         found = complete_forecasts(
             examples, increment, ConformalIntervals.uncalibrated(self.level), self.relaxation, shares=shares
         )
-        low, high = self.intervals.bounds(drawn.low, drawn.high, found.increment, age, observed)
+        group = self.populations(examples)
+        low, high = self.intervals.bounds(drawn.low, drawn.high, found.increment, age, observed, group)
         ahead = age < horizon
         return replace(found, low=np.where(ahead, low, 0.0), high=np.where(ahead, high, 0.0))
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
+        return None if self.net is None else resembled_populations(self.net.context, examples)
 
     def _draw(self, examples: Sequence[Example]) -> _Drawn:
         """Raises `ModelStoreError` if untrained."""
@@ -144,12 +148,13 @@ class CasFTForecaster(Forecaster):
         if epochs is not None:
             self.config = replace(self.config, epochs=epochs)
         device = chosen_device()
-        fitting, choosing = self._examples(train), self._examples(validation)
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
+        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        train = sampled_cases(train, self.config.training_cases, seed)
+        fitting, choosing = self._examples(train), self._examples(validation)
         training = Prepared.of(fitting, train, self.config, self.embedding).to(device)
         judged = Prepared.of(choosing, validation, self.config, self.embedding).to(device) if choosing else None
-        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = CasFTNet(self.config, ("",) if context is None else context.populations)
@@ -167,7 +172,13 @@ class CasFTForecaster(Forecaster):
         drawn = self._draw(held)
         age, _, observed = times_of(held)
         self.intervals = ConformalQuantiles.fit(
-            drawn.low, drawn.high, increments(truth), age, observed, level=self.level
+            drawn.low,
+            drawn.high,
+            increments(truth),
+            age,
+            observed,
+            group=self.populations(held),
+            level=self.level,
         )
         return self
 

@@ -2,7 +2,7 @@
 
 Romano, Patterson & Candes 2019 (arXiv 1905.03222), in log2(1 + increment), the lower and the upper bound each with an
 offset of its own. The model says where it is unsure; held-out cases say by how much it errs there. Offsets are taken in
-buckets of age and size, as in `forecasters.intervals`.
+buckets of population, age and size, as in `forecasters.intervals`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import AGE_EDGES, DEFAULT_LEVEL, MIN_BUCKET, SIZE_EDGES, UNCALIBRATED_OFFSET
 
 Floats = NDArray[np.float64]
+Groups = NDArray[np.int64]
 
 SHAPE: Final = (len(AGE_EDGES) + 1, len(SIZE_EDGES) + 1)
+
+
+def _calibrate(offsets: Floats, below: Floats, above: Floats, level: float) -> None:
+    """Set all of ``offsets`` (..., 2) by these cases, unless they are too few."""
+    if below.size >= MIN_BUCKET:
+        offsets[...] = _offsets(below, above, level)
 
 
 def _offsets(below: Floats, above: Floats, level: float) -> tuple[float, float]:
@@ -32,7 +39,7 @@ def _offsets(below: Floats, above: Floats, level: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class ConformalQuantiles:
-    """Outward offsets (log2) of a drawn interval's bounds, by age and size: ``below`` and ``above`` have `SHAPE`."""
+    """Outward offsets (log2) of a drawn interval's bounds: ``below`` and ``above`` are (groups, *SHAPE)."""
 
     level: float
     below: Floats
@@ -41,42 +48,62 @@ class ConformalQuantiles:
     @classmethod
     def uncalibrated(cls, level: float = DEFAULT_LEVEL) -> Self:
         """Wide: what a model says before it has been calibrated."""
-        width = np.full(SHAPE, UNCALIBRATED_OFFSET)
+        width = np.full((1, *SHAPE), UNCALIBRATED_OFFSET)
         return cls(level, width, width.copy())
 
     @classmethod
     def fit(
-        cls, low: Floats, high: Floats, actual: Floats, age_seconds: Floats, observed: Floats, *, level: float
+        cls,
+        low: Floats,
+        high: Floats,
+        actual: Floats,
+        age_seconds: Floats,
+        observed: Floats,
+        *,
+        group: Groups | None = None,
+        level: float,
     ) -> Self:
         """Calibrate on cases the model was not fitted to.
 
-        ``low`` and ``high`` (n,) are drawn bounds in log2(1 + increment), ``actual`` (n,) true increments. Raises
-        `ValueError` if they are empty.
+        ``low`` and ``high`` (n,) are drawn bounds in log2(1 + increment), ``actual`` (n,) true increments, ``group``
+        (n,) the populations, counted from 0. Raises `ValueError` if they are empty.
         """
         if actual.size == 0:
             raise ValueError("conformal calibration needs at least one case")
         truth = np.log2(1.0 + actual)
         below, above = low - truth, truth - high  # how far the truth lies outside each bound
         ages, sizes = np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
-        offsets = np.empty((*SHAPE, 2))
+        groups = np.zeros(actual.size, dtype=np.int64) if group is None else group
+        offsets = np.empty((int(groups.max()) + 1, *SHAPE, 2))
         offsets[:] = _offsets(below, above, level)
-        for age in range(SHAPE[0]):
-            of_age = ages == age
-            if of_age.sum() >= MIN_BUCKET:  # a thinner bucket borrows from its age, then from all ages
-                offsets[age] = _offsets(below[of_age], above[of_age], level)
-            for size in range(SHAPE[1]):
-                of_both = of_age & (sizes == size)
-                if of_both.sum() >= MIN_BUCKET:
-                    offsets[age, size] = _offsets(below[of_both], above[of_both], level)
+        for g in range(len(offsets)):  # a thin bucket borrows from its age, then its population, then from all
+            of_group = groups == g
+            _calibrate(offsets[g], below[of_group], above[of_group], level)
+            for a in range(SHAPE[0]):
+                of_age = of_group & (ages == a)
+                _calibrate(offsets[g, a], below[of_age], above[of_age], level)
+                for n in range(SHAPE[1]):
+                    of_size = of_age & (sizes == n)
+                    _calibrate(offsets[g, a, n], below[of_size], above[of_size], level)
         return cls(level, offsets[..., 0].copy(), offsets[..., 1].copy())
 
     def bounds(
-        self, low: Floats, high: Floats, increment: Floats, age_seconds: Floats, observed: Floats
+        self,
+        low: Floats,
+        high: Floats,
+        increment: Floats,
+        age_seconds: Floats,
+        observed: Floats,
+        group: Groups | None = None,
     ) -> tuple[Floats, Floats]:
-        """Increments (low, high), each (n,), with 0 <= low <= increment <= high, of bounds drawn in log2."""
-        age, size = np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
-        lower = np.exp2(np.maximum(low - self.below[age, size], 0.0)) - 1.0
-        upper = np.exp2(np.clip(high + self.above[age, size], 0.0, 1000.0)) - 1.0
+        """Increments (low, high), each (n,), with 0 <= low <= increment <= high, of bounds drawn in log2.
+
+        A group that was not calibrated for has the offsets of the first.
+        """
+        place = np.zeros(len(low), dtype=np.int64) if group is None else np.where(group < len(self.below), group, 0)
+        bucket = place, np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
+        lower = np.exp2(np.maximum(low - self.below[bucket], 0.0)) - 1.0
+        upper = np.exp2(np.clip(high + self.above[bucket], 0.0, 1000.0)) - 1.0
         return np.minimum(lower, increment), np.maximum(upper, increment)
 
     def to_config(self) -> dict[str, Any]:
@@ -96,8 +123,10 @@ class ConformalQuantiles:
             above = np.array(config["above_log2"], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(f"the interval table of a model's config.json is damaged: {error!r}") from error
-        if below.shape != SHAPE or above.shape != SHAPE or not 0.0 < level < 1.0:
-            raise ModelStoreError(f"the interval table of a model's config.json must be {SHAPE[0]} x {SHAPE[1]}")
+        if below.shape != above.shape or below.shape[1:] != SHAPE or not 0.0 < level < 1.0:
+            raise ModelStoreError(
+                f"the interval table of a model's config.json must be groups x {SHAPE[0]} x {SHAPE[1]}"
+            )
         if not (np.isfinite(below).all() and np.isfinite(above).all()):
             raise ModelStoreError("the interval offsets of a model's config.json must be finite")
         return cls(level, below, above)

@@ -61,6 +61,7 @@ def train_network(
         betas=config.betas,
         weight_decay=config.weight_decay,
         max_gradient_norm=config.max_gradient_norm,
+        averaging=config.averaging,
     )
     return train(task, settings, seed=seed, progress=progress, checkpoint=checkpoint)
 
