@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -37,9 +38,31 @@ class _Rows:
 def fit_context(train: Sequence[Case], config: ContextConfig, *, seed: int = 0) -> ContextNet:
     """Fit on the cases of ``train`` (at least one) and on random cuts of their cascades.
 
-    The same seed gives the same weights to the bit. There is no validation part: the length was chosen once, by
+    The same seed gives the same weights to the bit; asked again for the last ones it answers at once, since one
+    evaluation fits several models to the same cases. There is no validation part: the length was chosen once, by
     cross-validation, and an average of networks hardly overfits.
     """
+    key = (config, seed, tuple((id(case.graph), case.as_of, case.horizon_seconds, case.increment) for case in train))
+    if _LAST.key != key:
+        # the cases are held, so that no other cascade can take the place of theirs in memory
+        _LAST.net, _LAST.held, _LAST.key = _fit(train, config, seed), list(train), key
+    assert _LAST.net is not None
+    return copy.deepcopy(_LAST.net)
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last network that was fitted, and what to."""
+
+    key: object = None
+    net: ContextNet | None = None
+    held: list[Case] = field(default_factory=list)
+
+
+_LAST: Final = _Last()
+
+
+def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
     by_population: dict[str, list[Case]] = {}
     for case in [*train, *context_cases(train, config, seed)]:
         by_population.setdefault(population_of(case.graph), []).append(case)

@@ -141,3 +141,15 @@ def test_the_state_reads_back() -> None:
     copy = ContextNet(CONTEXT_SIZE, net.populations, SMALL)
     copy.load_state_dict(net.state_dict())
     assert torch.equal(copy.eval()(inputs_of(train))[0], net(inputs_of(train))[0])
+
+
+def test_the_last_fit_is_remembered_and_handed_out_as_a_copy() -> None:
+    train = [cut(cascade, 3600.0, DAY) for cascade in random_cascades(30)]
+    first = fit_context(train, SMALL, seed=1)
+    with torch.no_grad():
+        first.perceptrons.out.bias.add_(100.0)
+    again = fit_context(train, SMALL, seed=1)
+    assert float((again.perceptrons.out.bias - first.perceptrons.out.bias).abs().min()) > 50.0
+    fit_context(train[:20], SMALL, seed=1)
+    anew = fit_context(train, SMALL, seed=1)
+    assert torch.equal(anew.perceptrons.out.bias, again.perceptrons.out.bias)
