@@ -94,7 +94,7 @@ class CascadeStore:
         root_time = cascade.root_time
         time = event.time
         matures = root_time + self.retention_seconds
-        if time > matures or matures < watermark or (self._may_idle and self._leaves_at(cascade) < watermark):
+        if time > matures or matures < watermark or (self._may_idle and self.leaves_at(cascade) < watermark):
             return Outcome.LATE
         outcome = cascade.apply(event, watermark)
         if time < root_time:
@@ -126,7 +126,7 @@ class CascadeStore:
             for cascade in self._due.pop(heapq.heappop(self._minutes)):
                 if self._live.get(cascade.id) is not cascade:
                     continue
-                (leaving if self._leaves_at(cascade) < watermark else stay).append(cascade)
+                (leaving if self.leaves_at(cascade) < watermark else stay).append(cascade)
         for cascade in stay:
             self._enqueue(cascade)
         # Their order in the queue tells when it was last looked at; the order returned must not.
@@ -140,7 +140,7 @@ class CascadeStore:
         """Treat a cascade as one that left, as after a restart."""
         self._departed.add(key_of(cascade_id))
 
-    def _leaves_at(self, cascade: Cascade) -> float:
+    def leaves_at(self, cascade: Cascade) -> float:
         """The cascade leaves when the watermark passes this event time."""
         leaves_at = cascade.root_time + self.retention_seconds
         if not self._may_idle:
@@ -148,10 +148,10 @@ class CascadeStore:
         return min(leaves_at, max(cascade.last_time, cascade.root_time) + self.idle_seconds)
 
     def _order_of_leaving(self, cascade: Cascade) -> tuple[float, str]:
-        return self._leaves_at(cascade), cascade.id
+        return self.leaves_at(cascade), cascade.id
 
     def _enqueue(self, cascade: Cascade) -> None:
-        minute = math.floor(self._leaves_at(cascade) / _BUCKET_SECONDS)
+        minute = math.floor(self.leaves_at(cascade) / _BUCKET_SECONDS)
         due = self._due.get(minute)
         if due is None:
             self._due[minute] = [cascade]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from graph import Event
+from streams.answers import give_to_learners
 from streams.inference import ForecastService
-from streams.partition import Fate, Partition, Skipped
+from streams.murmur2 import partition_of
+from streams.partition import Due, Fate, Partition, Skipped
 from streams.records import ForecastRecord
+from streams.scores import ScoreRecord, score_records
 from streams.settings import Settings
 
 BATCH_EVENTS = 2000
@@ -30,6 +34,7 @@ class RunCounts:
     made: int = 0
     published: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    scored: Counter[str] = field(default_factory=Counter)
 
 
 def forecast_events(
@@ -39,32 +44,86 @@ def forecast_events(
     counts: RunCounts | None = None,
     *,
     drain_seconds: float = DRAIN_SECONDS,
+    on_score: Callable[[ScoreRecord], None] | None = None,
 ) -> Iterator[ForecastRecord]:
-    """Forecast a stream of events, ordered by event time; the same forecasts as workers make of the same stream."""
+    """Forecast a stream of events, ordered by event time; the same forecasts as workers make of the same stream.
+
+    Cascades are parted as Kafka would part them, since each partition learns for itself. ``on_score`` gets the scores.
+    """
     counts = counts if counts is not None else RunCounts()
-    partition = Partition(0, settings)
+    run = _FileRun(settings, service, counts, on_score)
     source = iter(events)
     last = -float("inf")
     while batch := list(islice(source, BATCH_EVENTS)):
         last = max(last, max(event.time for event in batch))
-        counts.fates += partition.apply_events(batch).fates
-        yield from _forecast_due(partition, settings, service, counts)
-    partition.watermark.advance_to(last + max(drain_seconds, settings.forecast_delay_seconds))
-    yield from _forecast_due(partition, settings, service, counts)
+        run.apply(batch)
+        yield from run.forecast_due()
+    run.end_at(last + max(drain_seconds, settings.forecast_delay_seconds))
+    yield from run.forecast_due()
 
 
-def _forecast_due(
-    partition: Partition, settings: Settings, service: ForecastService, counts: RunCounts
-) -> Iterator[ForecastRecord]:
-    while partition.has_due():
-        dues = partition.take_due(settings.inference_batch)
-        counts.due, counts.skipped = partition.due_total, partition.skipped
-        if not dues:
-            continue
-        counts.made += len(dues)
-        for run in service.forecast(dues):
-            counts.published[run.model] += len(run.records)
-            counts.failed[run.model] += run.failed
+class _FileRun:
+    """The partitions of a run and what has come out of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: ForecastService,
+        counts: RunCounts,
+        on_score: Callable[[ScoreRecord], None] | None,
+    ) -> None:
+        self._settings = settings
+        self._service = service
+        self._counts = counts
+        self._on_score = on_score
+        self._partitions = [Partition(number, settings) for number in range(settings.partitions)]
+        self._number_of = lru_cache(maxsize=100_000)(lambda cascade: partition_of(cascade, settings.partitions))
+
+    def apply(self, batch: Sequence[Event]) -> None:
+        """Give each event to its partition."""
+        parts: list[list[Event]] = [[] for _ in self._partitions]
+        for event in batch:
+            parts[self._number_of(event.cascade)].append(event)
+        for partition, part in zip(self._partitions, parts, strict=True):
+            if part:
+                self._counts.fates += partition.apply_events(part).fates
+
+    def end_at(self, watermark: float) -> None:
+        """No event will follow: everything up to ``watermark`` falls due."""
+        for partition in self._partitions:
+            partition.watermark.advance_to(watermark)
+
+    def forecast_due(self) -> Iterator[ForecastRecord]:
+        """Make what is due, in rounds of the partitions' earliest."""
+        while any(partition.has_due() for partition in self._partitions):
+            dues: list[Due] = []
+            for partition in self._partitions:
+                dues += partition.take_due(self._settings.inference_batch)
+                self._score(partition)
+            self._count()
+            if dues:
+                yield from self._forecast(sorted(dues, key=lambda due: (due.as_of, due.cascade)))
+
+    def _forecast(self, dues: Sequence[Due]) -> Iterator[ForecastRecord]:
+        self._counts.made += len(dues)
+        runs = self._service.forecast(dues)
+        give_to_learners(dues, [answer for run in runs for answer in run.answers], self._settings.horizon_seconds)
+        for run in runs:
+            self._counts.published[run.model] += len(run.records)
+            self._counts.failed[run.model] += run.failed
             yield from run.records
         for due in dues:
-            partition.published(due)
+            due.partition.published(due)
+
+    def _score(self, partition: Partition) -> None:
+        truths = partition.take_truths()
+        for truth in truths:
+            for record in score_records(truth, self._settings.horizon_seconds):
+                self._counts.scored[record.model] += 1
+                if self._on_score is not None:
+                    self._on_score(record)
+        partition.scored(truths)
+
+    def _count(self) -> None:
+        self._counts.due = sum(partition.due_total for partition in self._partitions)
+        self._counts.skipped = sum((partition.skipped for partition in self._partitions), Counter())

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import cast
 
 import numpy as np
 
 from forecasters.base import Forecaster, Forecasts
+from forecasters.blend import BlendForecaster
 from forecasters.intervals import DEFAULT_LEVEL
-from graph import Cascade, CascadeView
+from streams.answers import Answer, answer_of
+from streams.blending import Round, calibrated, expert_key, model_key
 from streams.lineup import Lineup, Role, Share
 from streams.lineup_loading import LineupLoader
 from streams.partition import Due
 from streams.records import ForecastRecord, forecast_id, rounded
 from streams.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class _Frozen:
-    """A cascade as of one time, in the place of the live one: safe to read while the live one grows."""
-
-    frozen: CascadeView
-
-    @property
-    def id(self) -> str:
-        return self.frozen.cascade
-
-    def view(self, as_of: float) -> CascadeView:
-        if as_of != self.frozen.as_of:
-            raise ValueError(f"this cascade is frozen at {self.frozen.as_of}, not {as_of}")
-        return self.frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +31,8 @@ class ModelRun:
     seconds: float
     failed: int
     supercritical: int
+    answers: list[Answer]
+    """Of the forecasts that are kept until their truth is known."""
 
 
 class ForecastService:
@@ -60,32 +47,43 @@ class ForecastService:
 
     def forecast(self, dues: Sequence[Due]) -> list[ModelRun]:
         """Forecast a batch with every model. A model that fails on a cascade costs that forecast, counted, no other."""
-        return [self._run(share) for share in self.lineup.shares(dues)]
+        asked = Round(self._horizon)
+        return [self._run(share, asked) for share in self.lineup.shares(dues)]
 
-    def _run(self, share: Share) -> ModelRun:
-        model, dues = share.model, share.dues
+    def _run(self, share: Share, asked: Round) -> ModelRun:
         started = perf_counter()
-        failed = 0
-        supercritical = 0
+        model = share.model
+        run = ModelRun(model.name, model.version, share.role, [], 0.0, 0, 0, [])
         try:
-            forecasts = self._forecast(model, dues)
-            records = [self._record(model, due, forecasts, row) for row, due in enumerate(dues)]
-            supercritical = int(forecasts.supercritical.sum())
+            run = self._add(run, model, share.dues, asked)
         except Exception:
             # One by one, so that a single cascade which the model cannot digest does not take the batch with it.
-            records = []
-            for due in dues:
+            for due in share.dues:
                 try:
-                    forecasts = self._forecast(model, [due])
-                    records.append(self._record(model, due, forecasts, 0))
-                    supercritical += int(forecasts.supercritical.sum())
+                    run = self._add(run, model, [due], asked)
                 except Exception:
-                    failed += 1
-        return ModelRun(model.name, model.version, share.role, records, perf_counter() - started, failed, supercritical)
+                    run = replace(run, failed=run.failed + 1)
+        return replace(run, seconds=perf_counter() - started)
 
-    def _forecast(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
-        return model.forecast(
-            [model.prepare(cast(Cascade, _Frozen(due.view)), due.as_of, self._horizon) for due in dues]
+    def _add(self, run: ModelRun, model: Forecaster, dues: Sequence[Due], asked: Round) -> ModelRun:
+        """``run`` and what the model says of further forecasts."""
+        own = asked.ask(model, dues)
+        forecasts = calibrated(model_key(model), own, dues)
+        records = [self._record(model, due, forecasts, row) for row, due in enumerate(dues)]
+        answers: list[Answer] = []
+        keep = [row for row, due in enumerate(dues) if due.keep]
+        if keep and isinstance(model, BlendForecaster):
+            experts = tuple(expert_key(model, expert) for expert in model.experts)
+            for name, said in zip(experts, asked.experts(model, dues), strict=True):
+                answers += [answer_of(dues[row], name, said, said, row, published=False) for row in keep]
+            answers += [answer_of(dues[row], model_key(model), forecasts, own, row, experts=experts) for row in keep]
+        else:
+            answers += [answer_of(dues[row], model_key(model), forecasts, own, row) for row in keep]
+        return replace(
+            run,
+            records=run.records + records,
+            supercritical=run.supercritical + int(forecasts.supercritical.sum()),
+            answers=run.answers + answers,
         )
 
     def _record(self, model: Forecaster, due: Due, forecasts: Forecasts, row: int) -> ForecastRecord:

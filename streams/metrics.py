@@ -7,10 +7,19 @@ due = made + skipped + in flight, and published by champions = made x champions 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from forecasters.blend import BlendForecaster
+from forecasters.learning_ages import KNOTS
+from streams.blending import model_key
+from streams.learned import Learned
+from streams.learning import Unscored
 from streams.lineup import Lineup
 from streams.partition import Fate, Skipped
+from streams.score_board import ScoreBoard
+from streams.scores import ScoreRecord
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From a small batch's service time to the point at which a forecast is of no more use within the minute."""
@@ -94,6 +103,37 @@ class WorkerMetrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.scores = Counter(
+            "cascadecast_scores",
+            "Forecasts whose truth became known, scored and published.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.unscored = Counter(
+            "cascadecast_forecasts_unscored",
+            "Forecasts that were to be scored and could not be, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.msle = Gauge(
+            "cascadecast_score_msle",
+            "Mean squared log2 error of the last scores, by age at the forecast.",
+            ["model", "version", "age"],
+            registry=self.registry,
+        )
+        self.coverage = Gauge(
+            "cascadecast_score_coverage_ratio",
+            "Share of the last truths that lay inside their intervals, by age at the forecast.",
+            ["model", "version", "age"],
+            registry=self.registry,
+        )
+        self.blend_weight = Gauge(
+            "cascadecast_blend_weight_ratio",
+            "Weight of an expert in a blend at an age, as learned in a partition.",
+            ["model", "expert", "age", "partition"],
+            registry=self.registry,
+        )
+        self._board = ScoreBoard()
         self.models = Gauge(
             "cascadecast_model_info",
             "Loaded models; always 1.",
@@ -141,6 +181,27 @@ class WorkerMetrics:
             self.events.labels(fate.value)
         for reason in Skipped:
             self.skipped.labels(reason.value)
+        for why in Unscored:
+            self.unscored.labels(why.value)
+
+    def observe_scores(self, records: Sequence[ScoreRecord]) -> None:
+        """Count published scores and show how good the last ones were."""
+        for record in records:
+            self.scores.labels(record.model, record.model_version).inc()
+        for key, rolling in self._board.add(records):
+            self.msle.labels(*key).set(rolling.msle)
+            self.coverage.labels(*key).set(rolling.coverage)
+
+    def show_weights(self, partition: int, lineup: Lineup, learned: Learned) -> None:
+        """Show what each blend of the lineup weighs its experts at."""
+        for _, model in lineup.members():
+            if not isinstance(model, BlendForecaster):
+                continue
+            weights = learned.weights(model_key(model), model.prior) or model.weights
+            for knot, row in zip(KNOTS, weights.weights, strict=True):
+                for expert, weight in zip(model.experts, row, strict=True):
+                    labels = (model.name, expert.forecaster.name, f"{knot / 60:g}m", str(partition))
+                    self.blend_weight.labels(*labels).set(float(weight))
 
     def render(self) -> bytes:
         """The exposition text of ``/metrics``."""
@@ -162,3 +223,5 @@ class WorkerMetrics:
         label = str(partition)
         for gauge in (self.watermark, self.live_cascades, self.state_bytes, self.recovery):
             gauge.remove(label)
+        for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:
+            self.blend_weight.remove(*labels)

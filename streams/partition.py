@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from streams.learned import Learned, Truth
+from streams.learning import NOTHING, PartitionLearner
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
 
@@ -57,6 +59,8 @@ class Due:
     view: CascadeView
     as_of: float
     event: str
+    learned: Learned
+    keep: bool  # the answer is to be given to the partition's learner, whatever it is
 
     @property
     def cascade(self) -> str:
@@ -91,9 +95,11 @@ class Partition:
         )
         self.watermark = Watermark(settings.allowed_lateness_seconds)
         self.schedule = Schedule(settings.forecast_delay_seconds)
+        self.learner = PartitionLearner(settings)
         self.skipped: Counter[Skipped] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
+        self._truths: list[Truth] = []
 
     def apply_records(self, records: Sequence[Record], *, check_keys: bool) -> Changes:
         """Decode and apply a batch. With ``check_keys``, an event whose key is not its cascade is set aside."""
@@ -142,29 +148,41 @@ class Partition:
     def _leave(self, changes: Changes) -> None:
         """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
         until = self.unforecast_since()
-        changes.left.extend((cascade.id, until) for cascade in self.store.mature(until))
+        for cascade in self.store.mature(until):
+            changes.left.append((cascade.id, until))
+            self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
 
     def unforecast_since(self) -> float:
-        """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good)."""
+        """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good), and all scores
+        that they rest on."""
         in_flight = min(self._in_flight, default=math.inf)
-        return min(self.schedule.next_as_of(), in_flight, self.watermark.value)
+        return self.learner.unlearned_since(min(self._reached(), in_flight))
+
+    def _reached(self) -> float:
+        """All forecasts with an earlier ``as_of`` have been taken, and their truths cannot change any more."""
+        return min(self.schedule.next_as_of(), self.watermark.value)
 
     def has_due(self) -> bool:
-        """Whether a forecast is due and waits."""
-        return self.schedule.is_due(self.watermark.value)
+        """Whether a forecast is due and waits, or scores are."""
+        return self.schedule.is_due(self.watermark.value) or self.learner.is_behind(self._reached())
 
     def backlog(self) -> int:
         """Forecasts that are due and wait."""
         return self.schedule.due_count(self.watermark.value)
 
     def take_due(self, limit: int, *, overloaded: bool = False) -> list[Due]:
-        """Take up to ``limit`` due forecasts; each must be given back to `published` once it is out."""
+        """Take up to ``limit`` due forecasts of one slot; each must be given back to `published` once it is out.
+
+        Answers that are to be kept must be given to the learner before the next call. With ``overloaded``, forecasts
+        of several slots may come at once: then they use what is known by now.
+        """
+        self._learn()
         if overloaded:
             chosen, superseded = self.schedule.due_most_promising(self.watermark.value, limit, self._promise)
             self.skipped[Skipped.SUPERSEDED] += len(superseded)
             self.due_total += len(superseded)
         else:
-            chosen = self.schedule.due(self.watermark.value, limit)
+            chosen = self.schedule.due(min(self.watermark.value, self.learner.slot_end), limit)
         self.due_total += len(chosen)
         taken: list[Due] = []
         for pending in chosen:
@@ -173,14 +191,37 @@ class Partition:
                 self.skipped[found] += 1
                 continue
             self._in_flight[pending.as_of] += 1
-            taken.append(Due(self, found, pending.as_of, pending.event))
+            keep = self.learner.reserve(found, pending.as_of)
+            learned = self.learner.learned if self._settings.learn else NOTHING
+            taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
         return taken
+
+    def _learn(self) -> None:
+        """Score and learn from what matured before the present slot of event time began."""
+        truths = self.learner.advance(self._reached(), self.store.get)
+        if truths and not self._truths:  # what waits already is older and holds back enough
+            self._in_flight[truths[0][0].matures] += 1
+        self._truths += truths
+        self.learner.state_at(self.unforecast_since())
+
+    def take_truths(self) -> list[Truth]:
+        """What matured since the last call; must be given back to `scored` once the scores are out."""
+        taken, self._truths = self._truths, []
+        return taken
+
+    def scored(self, truths: Sequence[Truth]) -> None:
+        """The scores are out, with every acknowledgement asked for."""
+        if truths:
+            self._settle(truths[0][0].matures)
 
     def published(self, due: Due) -> None:
         """The forecast is out, with every acknowledgement asked for."""
-        self._in_flight[due.as_of] -= 1
-        if not self._in_flight[due.as_of]:
-            del self._in_flight[due.as_of]
+        self._settle(due.as_of)
+
+    def _settle(self, time: float) -> None:
+        self._in_flight[time] -= 1
+        if not self._in_flight[time]:
+            del self._in_flight[time]
 
     def _promise(self, cascade_id: str) -> float:
         cascade = self.store.get(cascade_id)

@@ -1,9 +1,10 @@
 """The durable state of a partition: an append-only log of delta segments, one a micro-batch.
 
 A table write costs hundreds of microseconds and sends its whole value, so the unit of a durable write is the batch: a
-segment holds what each touched cascade gained (a *chunk*), the forecasts still to be made, and which cascades left.
-Reading all segments in order gives the state back. The log is circular: once more is stored than twice what live
-cascades need, the oldest segment goes; the chunks in it that are still needed are written again, at the head.
+segment holds what each touched cascade gained (a *chunk*), which cascades left, the forecasts still to be made, those
+kept for scoring, and what was learned. Reading all segments in order gives the state back. The log is circular: once
+more is stored than twice what live cascades need, the oldest segment goes; what in it is still needed is written again,
+at the head.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from graph import Cascade
+from streams.kept import UNKNOWN, Kept
+from streams.learned import Learned
+from streams.learning import NOTHING
 from streams.partition import Changes, Partition
 from streams.schedule import Pending
 from streams.segment_store import SegmentStore
@@ -60,6 +64,8 @@ class SegmentLog:
         self.needed_bytes = 0
         self.next_offset = -1
         self._newest: tuple[bytes, bytes] | None = None
+        self._learned: Learned = NOTHING  # as last written
+        self._learned_in: bytes | None = None  # the segment it was written in
 
     @property
     def segments(self) -> int:
@@ -85,6 +91,8 @@ class SegmentLog:
         live: dict[str, list[Chunk]] = {}
         pending: dict[tuple[str, float], Pending] = {}
         left: dict[str, float] = {}
+        kept: dict[tuple[str, float], Kept] = {}
+        learned: bytes | None = None
         last: Segment | None = None
         for epoch, sequence, value in in_order(self._store.items()):
             last = unpack(value)
@@ -98,8 +106,14 @@ class SegmentLog:
             for cascade, at in last.left:
                 left[cascade] = at
                 live.pop(cascade, None)
+            # A truth that was written down beside a forecast outlives copies that cleaning made without it.
+            kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
+            if last.learned is not None:
+                learned, self._learned_in = last.learned, key
         if last is not None:
             self._restore(partition, live, pending, left, last)
+            self._learned = NOTHING if learned is None else Learned.restore(learned)
+            partition.learner.restore(kept.values(), self._learned, last.unforecast_since)
         return len(self._segments)
 
     def _restore(
@@ -168,9 +182,16 @@ class SegmentLog:
         return footprint is not None and chunk.index >= footprint.first_index
 
     async def _write(
-        self, partition: Partition, chunks: list[Chunk], pending: list[Pending], left: list[tuple[str, float]]
+        self,
+        partition: Partition,
+        chunks: list[Chunk],
+        pending: list[Pending],
+        left: list[tuple[str, float]],
+        kept: list[Kept] | None = None,
     ) -> int:
         since = partition.unforecast_since()
+        learned = partition.learner.state_at(since)
+        newly_learned = learned is not self._learned or (self._learned_in is None and learned is not NOTHING)
         segment = Segment(
             STATE_VERSION,
             partition.watermark.value,
@@ -179,10 +200,14 @@ class SegmentLog:
             chunks,
             [(waiting.cascade, waiting.as_of, waiting.event_time, waiting.event) for waiting in pending],
             left,
+            [*(kept or ()), *partition.learner.take_unwritten()],
+            learned.snapshot() if newly_learned else None,
         )
         value = pack(segment)
         key = KEY.pack(self.epoch, self._sequence)
         self._sequence += 1
+        if newly_learned:
+            self._learned, self._learned_in = learned, key
         await self._store.put(key, value)
         self._segments[key] = len(value)
         self.stored_bytes += len(value)
@@ -197,12 +222,14 @@ class SegmentLog:
         chunks: list[Chunk] = []
         pending: list[Pending] = []
         left: list[tuple[str, float]] = []
+        kept: list[Kept] = []
         doomed: list[bytes] = []
         since = partition.unforecast_since()
         reclaimed = 0
         for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
             stored = self.stored_bytes - reclaimed
-            if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * self.needed_bytes:
+            needed = self.needed_bytes + partition.learner.bytes_needed
+            if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
             value = self._store.get(key)
             if value is None:
@@ -217,12 +244,16 @@ class SegmentLog:
                 for cascade, at in segment.left
                 if at > partition.watermark.value - DEPARTED_MEMORY_SECONDS and cascade not in self._footprints
             )
+            kept.extend(one for one in segment.kept if partition.learner.is_needed(one, since))
+            if key == self._learned_in:
+                self._learned_in = None  # is written again
             doomed.append(key)
             reclaimed += len(value)
         if not doomed:
             return 0
         # The survivors are durable before what they survived from is gone.
-        written = await self._write(partition, chunks, pending, left) if chunks or pending or left else 0
+        needed_again = chunks or pending or left or kept or (self._learned_in is None and self._learned is not NOTHING)
+        written = await self._write(partition, chunks, pending, left, kept) if needed_again else 0
         for key in doomed:
             await self._store.delete(key)
             self.stored_bytes -= self._segments.pop(key)

@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from graph.errors import UserError
+from streams.kept import Kept
 
 STATE_VERSION: Final = 1
 
@@ -52,6 +53,9 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     chunks: list[Chunk]
     pending: list[tuple[str, float, float, str]]  # cascade, as_of, event time, event id
     left: list[tuple[str, float]]  # cascade, event time at which it left
+    # Later additions come last and have defaults, so that segments without them can be read.
+    kept: list[Kept] = []  # forecasts to be scored when their cascade matures
+    learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
 
 
 _encode = msgspec.msgpack.Encoder().encode

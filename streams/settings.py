@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from difflib import get_close_matches
@@ -56,9 +57,32 @@ class Settings(BaseSettings):
         description="Forecasters, each as name, name@version or name@alias.",
     )
 
+    score_ages_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (300.0, 600.0, 1200.0, 2400.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 43_200.0),
+        description="A cascade's first forecast at or after each of these ages is kept, scored when it reaches the "
+        "horizon, and learned from; none: no scores.",
+    )
+    learn: bool = Field(
+        True, description="Whether intervals and the weights of blends follow the scores; scores are made either way."
+    )
+    learn_every_seconds: float = Field(
+        3600.0,
+        ge=1,
+        description="Slot of event time: a forecast uses what had matured before its slot began.",
+    )
+    partitions: int = Field(
+        8,
+        ge=1,
+        description="Partitions of the events topic, each of which learns for itself; read from Kafka by a worker, "
+        "a setting for a run over a file.",
+    )
+
     # --- bounds
     max_events_per_cascade: int = Field(200_000, ge=100, description="Above it, reshares are counted but not kept.")
     max_live_cascades: int = Field(1_000_000, ge=1, description="Per partition; above it, the idlest leave first.")
+    max_kept_forecasts: int = Field(
+        200_000, ge=1, description="Per partition, forecasts kept until they can be scored; beyond it no more are kept."
+    )
     idle_seconds: float | None = Field(None, gt=0, description="A cascade silent for so long leaves memory.")
     max_backlog: int = Field(20_000, ge=1, description="Forecasts that may wait before updates are superseded.")
     shed: bool = Field(
@@ -104,6 +128,18 @@ class Settings(BaseSettings):
     @classmethod
     def _split_models(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("score_ages_seconds", mode="before")
+    @classmethod
+    def _split_ages(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("score_ages_seconds")
+    @classmethod
+    def _ages_ascend(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(age < 0 or not math.isfinite(age) for age in value):
+            raise ValueError("ages are seconds, 0 or more")
+        return tuple(sorted(set(value)))
 
     @model_validator(mode="after")
     def _delay_below_horizon(self) -> Settings:

@@ -13,13 +13,17 @@ from typing import Final, Protocol
 
 import structlog
 
+from streams.answers import give_to_learners
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
 from streams.inference import ForecastService, ModelRun
+from streams.learned import Truth
+from streams.learning import Unscored
 from streams.lineup import Role
 from streams.metrics import WorkerMetrics
 from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.records import encode_record
+from streams.scores import ScoreRecord, score_records
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
@@ -32,6 +36,8 @@ ROUNDS_IN_FLIGHT = 2
 FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecasts.challenger"}
 """A challenger is heard by whoever compares, never by who acts on forecasts."""
 
+SCORES_TOPIC: Final = "scores"
+
 IDLE_CHECK_SECONDS = 1.0
 
 SILENCE_SECONDS = 15.0
@@ -40,6 +46,10 @@ SILENCE_SECONDS = 15.0
 
 Message = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
 """Key, value and headers of a record to be published."""
+
+
+Matured = tuple[Partition, list[Truth]]
+"""What became known in one partition."""
 
 
 class Publisher(Protocol):
@@ -73,6 +83,7 @@ class Assigned:
     last_arrival_wall: float = field(default_factory=time.time)
     live: bool = False
     skipped_seen: dict[Skipped, int] = field(default_factory=dict)
+    unscored_seen: dict[Unscored, int] = field(default_factory=dict)
     due_seen: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -231,17 +242,19 @@ class WorkerCore:
     async def run_forecasts(self) -> None:
         """Make what is due until stopped; a fault in a round is logged and the round is made again after a restart."""
         while not self._stopping:
-            dues = self._collect()
-            if not dues:
+            dues, matured = self._collect()
+            if not dues and not matured:
                 self._wake.clear()
                 if not self._anything_due():
                     await self._wake.wait()
                 continue
             self._computing = True
             runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
+            answers = [answer for run in runs for answer in run.answers]
+            give_to_learners(dues, answers, self._settings.horizon_seconds)  # before anything more is taken
             while len(self._rounds) >= ROUNDS_IN_FLIGHT:
                 await asyncio.wait(self._rounds, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._publish(dues, runs))
+            task = asyncio.create_task(self._publish(dues, runs, matured))
             self._rounds.add(task)
             task.add_done_callback(self._rounds.discard)
             self._computing = False
@@ -252,15 +265,19 @@ class WorkerCore:
     def _anything_due(self) -> bool:
         return any(one.partition.has_due() for one in self.assigned.values())
 
-    def _collect(self) -> list[Due]:
-        """A round: up to one inference batch from each partition, so that none starves."""
+    def _collect(self) -> tuple[list[Due], list[Matured]]:
+        """A round: up to one inference batch from each partition, so that none starves, and what has matured."""
         dues: list[Due] = []
+        matured: list[Matured] = []
         overloaded = self._settings.shed and self.backlog() > self._settings.max_backlog
         for one in self.assigned.values():
             dues.extend(one.partition.take_due(self._settings.inference_batch, overloaded=overloaded))
             self._count_skipped(one)
+            if truths := one.partition.take_truths():
+                matured.append((one.partition, truths))
+                self.metrics.show_weights(one.partition.number, self._service.lineup, one.partition.learner.learned)
         self.metrics.backlog.set(self.backlog())
-        return dues
+        return dues, matured
 
     def _count_skipped(self, one: Assigned) -> None:
         partition = one.partition
@@ -269,9 +286,18 @@ class WorkerCore:
         for reason, number in partition.skipped.items():
             self.metrics.skipped.labels(reason.value).inc(number - one.skipped_seen.get(reason, 0))
             one.skipped_seen[reason] = number
+        for why, number in partition.learner.unscored.items():
+            self.metrics.unscored.labels(why.value).inc(number - one.unscored_seen.get(why, 0))
+            one.unscored_seen[why] = number
 
-    async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> None:
+    def _scores(self, matured: Sequence[Matured]) -> list[ScoreRecord]:
+        horizon = self._settings.horizon_seconds
+        return [record for _, truths in matured for truth in truths for record in score_records(truth, horizon)]
+
+    async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured]) -> None:
         messages: dict[str, list[Message]] = {}
+        if scores := self._scores(matured):
+            messages[SCORES_TOPIC] = [(record.cascade.encode(), encode_record(record), []) for record in scores]
         for run in runs:
             messages.setdefault(FORECAST_TOPICS[run.role], []).extend(
                 (record.cascade.encode(), encode_record(record), []) for record in run.records
@@ -280,7 +306,7 @@ class WorkerCore:
             await asyncio.gather(*(self._publisher.publish(topic, sent) for topic, sent in messages.items()))
         except Exception:
             log.exception(
-                "forecasts were not acknowledged; they are made again after the next recovery",
+                "forecasts or scores were not acknowledged; they are made again after the next recovery",
                 lost=sum(len(sent) for sent in messages.values()),
             )
             return
@@ -291,6 +317,9 @@ class WorkerCore:
             metrics.failed.labels(run.model, run.role.value).inc(run.failed)
             metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
             metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
+        metrics.observe_scores(scores)
+        for partition, truths in matured:
+            partition.scored(truths)
         now = time.time()
         for due in dues:
             due.partition.published(due)

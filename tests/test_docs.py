@@ -197,7 +197,7 @@ def shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(shown(part) for part in default)
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

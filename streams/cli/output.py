@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -18,10 +18,23 @@ from graph.errors import UserError
 def atomic_lines(path: Path, lines: Iterable[bytes]) -> int:
     """Write the lines to ``path`` (compressed by suffix .gz or .zst) and return how many.
 
-    They go to a temporary file beside it, renamed at the end: a failure leaves nothing half-written.
-    Raises UserError when the place cannot be written.
+    Whole or not at all, as `atomic_file`. Raises UserError when the place cannot be written.
     """
     count = 0
+    with atomic_file(path) as write:
+        for line in lines:
+            write(line)
+            count += 1
+    return count
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """What writes a line to ``path`` (compressed by suffix .gz or .zst).
+
+    Lines go to a temporary file beside it, renamed at the end: a failure leaves nothing half-written.
+    Raises UserError when the place cannot be written.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
     except OSError as error:
@@ -29,16 +42,17 @@ def atomic_lines(path: Path, lines: Iterable[bytes]) -> int:
     temporary = Path(name)
     try:
         with _compressing(os.fdopen(handle, "wb"), path.suffix) as file:
-            for line in lines:
+
+            def write(line: bytes) -> None:
                 file.write(line)
                 file.write(b"\n")
-                count += 1
+
+            yield write
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
-    return count
 
 
 def _compressing(file: IO[bytes], suffix: str) -> IO[bytes]:

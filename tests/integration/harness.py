@@ -32,6 +32,10 @@ from streams.topics import create_topics, declared_topics
 SAMPLE = re.compile(r"^(\w+)(\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
+PARTITIONS = 4
+"""Of each installation; a run over a file learns as the workers do if it parts cascades alike."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,7 +50,7 @@ class Stream:
     bootstrap_servers: str
     prefix: str
     settings: dict[str, str] = field(default_factory=dict)
-    partitions: int = 4
+    partitions: int = PARTITIONS
 
     def create(self) -> Self:
         create_topics(self.bootstrap_servers, declared_topics(self.partitions, 1, self.prefix))

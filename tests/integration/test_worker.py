@@ -24,7 +24,7 @@ from streams.inference import load_service
 from streams.replay import ReplayPlan, replay
 from streams.settings import Settings
 from streams.state_export import export_state
-from tests.integration.harness import Stream, Worker, settle
+from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.single_pass import Totals, lines, totals
 
 RETAIN = {"RETENTION_GRACE_SECONDS": "1e9"}
@@ -41,7 +41,7 @@ def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(events_file: Path) -> dict[str, dict[str, Any]]:
-    settings = Settings(models=("seismic", "hawkes"), retention_grace_seconds=1e9)
+    settings = Settings(models=("seismic", "hawkes"), retention_grace_seconds=1e9, partitions=PARTITIONS)
     records = forecast_events(read_events(str(events_file)), settings, load_service(settings))
     return {record.id: json.loads(msgspec.json.encode(record)) for record in records}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import streams
 from streams.records import ForecastRecord, encode_record, forecast_id, forecast_schema, rounded
+from streams.scores import score_schema
 
 
 def test_fields_come_in_the_documented_order() -> None:
@@ -45,6 +46,11 @@ def test_rounding_is_visible() -> None:
 def test_the_published_schema_is_current() -> None:
     published = Path(streams.__path__[0]) / "schemas" / "social.forecasts.json"
     assert json.loads(published.read_text()) == json.loads(json.dumps(forecast_schema()))
+
+
+def test_the_published_schema_of_scores_is_current() -> None:
+    published = Path(streams.__path__[0]) / "schemas" / "social.scores.json"
+    assert json.loads(published.read_text()) == json.loads(json.dumps(score_schema()))
 
 
 def test_a_record_survives_the_wire() -> None:

@@ -15,6 +15,7 @@ from graph import Event
 from streams.forecast_file import RunCounts, forecast_events
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
+from streams.murmur2 import partition_of
 from streams.partition import Record
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
@@ -61,7 +62,7 @@ class Tape:
 class Rig:
     """A worker core over stores in memory."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, service: ForecastService | None = None) -> None:
         self.outbox = Outbox()
         self.tape = Tape()
         self.offsets: Counter[int] = Counter()
@@ -69,7 +70,7 @@ class Rig:
         self.metrics = WorkerMetrics()
         self.core = WorkerCore(
             settings,
-            ForecastService([Doubling()], settings.horizon_seconds),
+            service or ForecastService([Doubling()], settings.horizon_seconds),
             self.outbox,
             self.tape,
             lambda number: self.stores.setdefault(number, MemorySegmentStore()),
@@ -85,7 +86,7 @@ class Rig:
         for start in range(0, len(events), batch):
             batches: dict[int, list[Record]] = {}
             for event in events[start : start + batch]:
-                number = sum(event.cascade.encode()) % partitions
+                number = partition_of(event.cascade, partitions)
                 value, key = msgspec.json.encode(event), event.cascade.encode()
                 batches.setdefault(number, []).append(Record(value, key, None, self.next_offset(number), 0.0))
             await self.core.ingest(batches, "social.events")

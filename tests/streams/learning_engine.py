@@ -1,0 +1,124 @@
+"""A partition with models that disagree and truths that come within hours: what learning tests run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+from forecasters.base import Case, Example, Forecaster, Forecasts
+from forecasters.blend import BlendForecaster
+from forecasters.blend.experts import Expert
+from graph import Cascade, Event
+from streams.answers import give_to_learners
+from streams.inference import ForecastService
+from streams.partition import Due, Partition
+from streams.records import ForecastRecord
+from streams.scores import ScoreRecord, score_records
+from streams.settings import Settings
+from tests.streams.conftest import Doubling, random_stream
+
+HOUR = 3600.0
+
+
+class Tenfold(Forecaster):
+    """Forecasts ten times what `Doubling` does."""
+
+    name = "tenfold"
+    needs_training = False
+    version = "1"
+
+    def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        return Doubling().prepare(graph, as_of, horizon_seconds)
+
+    def forecast(self, examples: Sequence[Example]) -> Forecasts:
+        said = Doubling().forecast(examples)
+        return replace(
+            said, increment=10 * said.increment, low=10 * said.low, high=10 * said.high,
+            trajectory_increments=10 * said.trajectory_increments,
+        )  # fmt: skip
+
+    def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
+        return self
+
+    def save(self, directory: Path) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        return cls()
+
+
+def blend() -> BlendForecaster:
+    """Of `Doubling`, which a lineup may hold itself, and `Tenfold`, which it does not."""
+    found = BlendForecaster([Expert(Doubling(), stored=True), Expert(Tenfold(), stored=True)])
+    found.fitted, found.version = True, "3"
+    return found
+
+
+def service(settings: Settings) -> ForecastService:
+    return ForecastService([blend(), Doubling()], settings.horizon_seconds)
+
+
+def learning_settings(**changes: object) -> Settings:
+    """Cascades mature within two hours and are learned from every ten minutes."""
+    defaults: dict[str, object] = {
+        "models": ("doubling",), "allowed_lateness_seconds": 0, "forecast_delay_seconds": 30, "shed": False,
+        "horizon_seconds": 2 * HOUR, "retention_grace_seconds": 600, "learn_every_seconds": 600,
+        "score_ages_seconds": (60, 600, 1800), "inference_batch": 8, "partitions": 1,
+    }  # fmt: skip
+    return Settings(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def long_stream(seed: int, cascades: int = 25) -> list[Event]:
+    """Cascades that begin over six hours, so that early ones mature while late ones are forecast."""
+    return random_stream(seed, cascades, span=6 * HOUR)
+
+
+@dataclass
+class Out:
+    """What came out of a partition, by id; a repeat must say the same."""
+
+    forecasts: dict[str, ForecastRecord] = field(default_factory=dict)
+    scores: dict[str, ScoreRecord] = field(default_factory=dict)
+    repeats: int = 0
+
+    def add(self, forecasts: Iterable[ForecastRecord], scores: Iterable[ScoreRecord]) -> None:
+        for known, records in ((self.forecasts, forecasts), (self.scores, scores)):
+            for record in records:
+                if record.id in known:
+                    self.repeats += 1
+                    assert known[record.id] == record
+                known[record.id] = record
+
+
+def take(partition: Partition, models: ForecastService, config: Settings, limit: int, out: Out) -> list[Due]:
+    """One round, not acknowledged yet."""
+    dues = partition.take_due(limit)
+    truths = partition.take_truths()
+    runs = models.forecast(dues)
+    give_to_learners(dues, [answer for run in runs for answer in run.answers], config.horizon_seconds)
+    scores = [record for truth in truths for record in score_records(truth, config.horizon_seconds)]
+    out.add([record for run in runs for record in run.records], scores)
+    partition.scored(truths)
+    return dues
+
+
+def finish(partition: Partition, models: ForecastService, config: Settings, out: Out, limit: int = 64) -> None:
+    while partition.has_due():
+        for due in take(partition, models, config, limit, out):
+            partition.published(due)
+
+
+def play(events: Sequence[Event], cuts: Sequence[int], config: Settings, limit: int = 64) -> tuple[Out, Partition]:
+    """Apply the events in batches cut where told, and everything that is due after each."""
+    models, partition, out = service(config), Partition(0, config), Out()
+    edges = [0, *sorted(cuts), len(events)]
+    for start, end in pairwise(edges):
+        partition.apply_events(events[start:end])
+        finish(partition, models, config, out, limit)
+    partition.watermark.advance_to(max(event.time for event in events) + 4 * HOUR)
+    finish(partition, models, config, out, limit)
+    return out, partition
