@@ -46,6 +46,18 @@ def card(spec: str, protocol: dict[str, Any], measured: Measured) -> str:
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
+def amended_card(spec: str, training: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """The card of a version without a test part of its own, with the ``rows`` of evaluations made since.
+
+    ``training`` is what the run wrote into the version's config.json. Raises `ValueError` for a version that was
+    measured on a test part: its own rows are the better ones.
+    """
+    if "msle" in training["results"]:
+        raise ValueError(f"{spec} held a test part back and was measured on it")
+    measured = Measured(training["results"], training["seeds_results"], list(rows), False, training["cost"])
+    return card(spec, training, measured)
+
+
 def _data(protocol: dict[str, Any]) -> str:
     observed = protocol["observe_seconds"]
     ages = "any (rolling)" if observed == "rolling" else ", ".join(format_duration(age) for age in observed)
@@ -94,13 +106,12 @@ def _untested(measured: Measured) -> list[str]:
         _table(measured.results),
     ]
     if measured.rows:
-        first = measured.rows[0]
-        parts += [
-            "### The same training with a test part",
-            f"Measured before, on {first['data']} (split: {first['split']}): models that had not seen the test part.",
-            comparison_table(measured.rows),
-            coverage_table(measured.rows),
-        ]
+        parts += ["### The same training with a test part", "Models that had not seen the cascades they are scored on."]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in measured.rows:
+        groups.setdefault((row["data"], row["split"]), []).append(row)
+    for (data, split), rows in groups.items():
+        parts += [f"#### {data}, split: {split}", comparison_table(rows), coverage_table(rows)]
     return [*parts, *_seeds(measured.seeds)]
 
 

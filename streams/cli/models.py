@@ -1,4 +1,4 @@
-"""``cascadecast models list | show | promote | rollback | compare``: which model speaks."""
+"""``cascadecast models list | show | promote | rollback | compare | card``: which model speaks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import model_comparison
+from streams.cli import model_card, model_comparison
 
 if TYPE_CHECKING:
     from forecasters.model_store import StoredModel
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("promote")(promote)
     group.command("rollback")(rollback)
     group.command("compare")(model_comparison.compare)
+    group.command("card")(model_card.card)
     app.add_typer(group, name="models")
 
 

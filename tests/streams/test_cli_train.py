@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from forecasters import load_forecaster
 from graph.errors import UserError
-from streams.cli import evaluate, train
+from streams.cli import evaluate, models, train
 from tests.forecasters.cascades import random_cascades
 from tests.streams.test_cli_evaluate import data, write_cascades  # noqa: F401  (a fixture)
 
@@ -76,7 +76,17 @@ def test_a_shipped_version_shows_the_scores_of_an_earlier_evaluation(
     assert result.exit_code == 0, result.output
     assert "no test part" in result.stdout
     card = (tmp_path / "ridge" / "1" / "card.md").read_text()
-    assert f"| 1h | ridge | {json.loads(printed)['results'][0]['n']} |" in card
+    said = f"| 1h | ridge | {json.loads(printed)['results'][0]['n']} |"
+    assert said in card
+    models.register(app)
+    options = ["--split", "none", "--version", "bare", "-o", str(tmp_path)]
+    assert RUN.invoke(app, ["train", "ridge", "--data", str(data), *options]).exit_code == 0
+    bare = tmp_path / "ridge" / "bare" / "card.md"
+    assert said not in bare.read_text()
+    later = RUN.invoke(app, ["models", "card", "ridge", "bare", "--scores", str(scores), "--store", str(tmp_path)])
+    assert later.exit_code == 0, later.output
+    assert said in bare.read_text()
+    assert bare.read_text().count("split: time") == 1
     for bad in ("{", "[]", '{"command": "bench", "results": []}', '{"command": "evaluate", "results": [{}]}'):
         scores.write_text(bad)
         with pytest.raises(UserError, match="no output of 'evaluate --json'"):
