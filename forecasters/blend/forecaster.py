@@ -97,7 +97,16 @@ class BlendForecaster(Forecaster):
             self.relaxation,
             supercritical=unbounded >= 0.5,  # most of what it says rests on experts without a finite answer
             shares=self._shares(paths, examples),
+            group=self.populations(examples),
         )
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
+        """By the first expert that can tell."""
+        for expert, mine in zip(self.experts, self._parts(examples), strict=True):
+            found = expert.forecaster.populations(mine)
+            if found is not None:
+                return found
+        return None
 
     def fit(
         self,
@@ -128,7 +137,7 @@ class BlendForecaster(Forecaster):
                     expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
                 )
         judged = validation or train
-        logs, age, observed = self._predicted(judged)
+        logs, age, observed, group = self._predicted(judged)
         truth = increments(judged)
         if validation:
             self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
@@ -140,7 +149,7 @@ class BlendForecaster(Forecaster):
         self.weights = self.prior.weights()
         self.relaxation = Relaxation.fit(train or validation)
         predicted = np.exp2(growth) - 1.0
-        self.intervals = ConformalIntervals.fit(predicted, truth, age, observed, level=self.level)
+        self.intervals = ConformalIntervals.fit(predicted, truth, age, observed, group=group, level=self.level)
         self.fitted = True
         return self
 
@@ -194,6 +203,11 @@ class BlendForecaster(Forecaster):
 
     def _ask(self, examples: Sequence[Example]) -> list[Forecasts]:
         """What each expert says of the examples."""
+        parts = self._parts(examples)
+        return [expert.forecaster.forecast(mine) for expert, mine in zip(self.experts, parts, strict=True)]
+
+    def _parts(self, examples: Sequence[Example]) -> list[list[Example]]:
+        """The examples as each expert prepared them."""
         own: list[list[Example]] = [[] for _ in self.experts]
         for example in examples:
             parts: list[dict[str, NDArray[Any]]] = [{} for _ in self.experts]
@@ -202,18 +216,20 @@ class BlendForecaster(Forecaster):
                 parts[int(number)][name] = array
             for mine, inputs in zip(own, parts, strict=True):
                 mine.append(replace(example, inputs=inputs))
-        return [expert.forecaster.forecast(mine) for expert, mine in zip(self.experts, own, strict=True)]
+        return own
 
-    def _predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats]:
-        """The experts' log2(1 + increment) (n, E), ages and observed sizes (n,) of the cases."""
-        logs, times = [], []
+    def _predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
+        """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases."""
+        logs, times, groups = [], [], []
         for first in range(0, len(cases), PREDICTION_BATCH):
             some = cases[first : first + PREDICTION_BATCH]
             examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in some]
             logs.append(_logs(self._ask(examples)))
             times.append(np.stack(times_of(examples)))  # (3, n)
+            group = self.populations(examples)
+            groups += [] if group is None else [group]
         age, _, observed = np.concatenate(times, axis=1)
-        return np.concatenate(logs), age, observed
+        return np.concatenate(logs), age, observed, np.concatenate(groups) if groups else None
 
     def _shares(self, paths: Floats, examples: Sequence[Example]) -> Floats:
         """The paths (B, P) as shares of their ends; where no expert sees any growth, those of the relaxation."""
