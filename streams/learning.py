@@ -51,6 +51,7 @@ class PartitionLearner:
         self._horizon = settings.horizon_seconds
         self._states = [_State(-math.inf, NOTHING)]
         self._start = -math.inf
+        self._forgotten = -math.inf
         self._kept: dict[tuple[str, float], Kept] = {}
         self._heap: list[tuple[float, str, float]] = []  # (matures, cascade, as_of)
         self._of_cascade: dict[str, list[tuple[float, float]]] = {}  # (as_of, age) of what is or will be kept
@@ -140,12 +141,12 @@ class PartitionLearner:
                 self._kept[kept.key] = self._unwritten[kept.key] = settled
             elif not grown_out:
                 self._drop(kept)
+                self._unwritten.pop(kept.key, None)
                 self.unscored[Unscored.GONE] += 1
 
     def _drop(self, kept: Kept) -> None:
         """Forget a kept forecast; its place in the heap is passed over when it is reached."""
         del self._kept[kept.key]
-        self._unwritten.pop(kept.key, None)
         self.bytes_needed -= kept.bytes_needed
         left = [one for one in self._of_cascade.get(kept.cascade, []) if one[0] != kept.as_of]
         if left:
@@ -193,17 +194,25 @@ class PartitionLearner:
 
     # --- durable state
 
-    def take_unwritten(self) -> list[Kept]:
-        """What was kept or settled since the last call, to be made durable."""
-        taken, self._unwritten = list(self._unwritten.values()), {}
-        return taken
+    def take_unwritten(self, since: float) -> list[Kept]:
+        """What was kept or settled since the last call and a recovery from ``since`` on would need."""
+        taken, self._unwritten = self._unwritten, {}
+        return [kept for kept in taken.values() if self.is_needed(kept, since)]
 
     def state_at(self, time: float) -> Learned:
-        """What forecasts as of ``time`` use; states before it are forgotten. ``time`` never goes back."""
-        start = self.slot_start(time)
+        """What forecasts as of ``time`` use; ``time`` must not lie before what was last forgotten."""
+        return next(state.learned for state in reversed(self._states) if state.start <= self.slot_start(time))
+
+    def forget_before(self, since: float) -> None:
+        """No recovery will begin before ``since``: what only such a one would need goes. ``since`` never goes back."""
+        start = self.slot_start(since)
+        if start <= self._forgotten:
+            return
+        self._forgotten = start
         while len(self._states) > 1 and self._states[1].start <= start:
             del self._states[0]
-        return self._states[0].learned
+        # What was learned before it was ever written stays until now: a recovery may have to learn it again.
+        self._unwritten = {key: kept for key, kept in self._unwritten.items() if self.is_needed(kept, since)}
 
     def is_needed(self, kept: Kept, since: float) -> bool:
         """Whether a recovery from ``since`` on would need it."""
@@ -211,7 +220,7 @@ class PartitionLearner:
 
     def restore(self, kept: Iterable[Kept], learned: Learned, since: float) -> None:
         """Be as it was before the first forecast as of ``since``: later ones are made and kept again."""
-        self._start = self.slot_start(since)
+        self._start = self._forgotten = self.slot_start(since)
         self._states = [_State(self._start, learned)]
         for one in kept:
             if one.as_of < since and self.is_needed(one, since):

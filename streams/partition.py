@@ -202,7 +202,7 @@ class Partition:
         if truths and not self._truths:  # what waits already is older and holds back enough
             self._in_flight[truths[0][0].matures] += 1
         self._truths += truths
-        self.learner.state_at(self.unforecast_since())
+        self.learner.forget_before(self.unforecast_since())
 
     def take_truths(self) -> list[Truth]:
         """What matured since the last call; must be given back to `scored` once the scores are out."""

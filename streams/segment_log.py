@@ -200,7 +200,7 @@ class SegmentLog:
             chunks,
             [(waiting.cascade, waiting.as_of, waiting.event_time, waiting.event) for waiting in pending],
             left,
-            [*(kept or ()), *partition.learner.take_unwritten()],
+            [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
         )
         value = pack(segment)

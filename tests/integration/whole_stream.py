@@ -28,7 +28,7 @@ from streams.inference import load_service
 from streams.replay import ReplayPlan, replay
 from streams.settings import Settings
 from streams.state_export import export_state
-from tests.integration.harness import Stream, Worker, settle
+from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.single_pass import lines, totals
 
 NUMBERS = ("expected", "low", "high", "growth_per_hour")
@@ -51,7 +51,7 @@ def main() -> None:
 
 def check(args: argparse.Namespace) -> dict[str, Any]:
     shared = {"retention_grace_seconds": 1e9, "forecast_delay_seconds": args.delay, "shed": False}
-    settings = Settings(models=tuple(args.models.split(",")), **shared)  # type: ignore[arg-type]
+    settings = Settings(models=tuple(args.models.split(",")), partitions=PARTITIONS, **shared)  # type: ignore[arg-type]
     environment = {name.upper(): str(value) for name, value in shared.items()} | {"MODELS": args.models}
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -94,15 +94,18 @@ class Out:
                 known[record.id] = record
 
 
-def take(partition: Partition, models: ForecastService, config: Settings, limit: int, out: Out) -> list[Due]:
-    """One round, not acknowledged yet."""
+def take(
+    partition: Partition, models: ForecastService, config: Settings, limit: int, out: Out, *, acknowledged: bool = True
+) -> list[Due]:
+    """One round; its forecasts are not acknowledged yet, its scores may be."""
     dues = partition.take_due(limit)
     truths = partition.take_truths()
     runs = models.forecast(dues)
     give_to_learners(dues, [answer for run in runs for answer in run.answers], config.horizon_seconds)
     scores = [record for truth in truths for record in score_records(truth, config.horizon_seconds)]
     out.add([record for run in runs for record in run.records], scores)
-    partition.scored(truths)
+    if acknowledged:
+        partition.scored(truths)
     return dues
 
 
