@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasters.base import Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
@@ -49,6 +50,7 @@ class Round:
     def __init__(self, horizon_seconds: float) -> None:
         self._horizon = horizon_seconds
         self._answers: dict[tuple[str, tuple[int, ...]], Forecasts] = {}
+        self._prepared: dict[tuple[str, tuple[int, ...]], list[Example]] = {}
 
     def ask(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         """The model's own forecasts, with the interval it was calibrated with."""
@@ -62,14 +64,24 @@ class Round:
         question = (key, tuple(map(id, dues)))
         known = self._answers.get(question)
         if known is None:
-            known = self._blended(model, dues) if isinstance(model, BlendForecaster) else self._forecast(model, dues)
+            if isinstance(model, BlendForecaster):
+                known = self._blended(model, dues)
+            else:
+                examples = self._prepared[question] = [
+                    model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon) for due in dues
+                ]
+                known = model.forecast(examples)
             self._answers[question] = known
         return known
 
-    def _forecast(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
-        return model.forecast(
-            [model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon) for due in dues]
-        )
+    def _populations(self, blend: BlendForecaster, dues: Sequence[Due]) -> NDArray[np.int64] | None:
+        """By the blend's first expert that can tell; its experts have been asked before."""
+        for expert in blend.experts:
+            examples = self._prepared[expert_key(blend, expert), tuple(map(id, dues))]
+            found = expert.forecaster.populations(examples)
+            if found is not None:
+                return found
+        return None
 
     def _blended(self, blend: BlendForecaster, dues: Sequence[Due]) -> Forecasts:
         ages = np.array([due.view.age_seconds for due in dues])
@@ -79,7 +91,8 @@ class Round:
             learned = dues[rows[0]].learned.weights(model_key(blend), blend.prior)
             weights[rows], bias[rows] = (learned or blend.weights).at(ages[rows])
         examples = [Example.of(due.view, self._horizon, {}) for due in dues]
-        return blend.combine(examples, self.experts(blend, dues), weights, bias)
+        said = self.experts(blend, dues)
+        return blend.combine(examples, said, weights, bias, self._populations(blend, dues))
 
 
 def calibrated(model: str, forecasts: Forecasts, dues: Sequence[Due]) -> Forecasts:

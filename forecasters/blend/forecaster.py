@@ -76,12 +76,21 @@ class BlendForecaster(Forecaster):
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         self._must_be_fitted()
         age, _, _ = times_of(examples)
-        return self.combine(examples, self._ask(examples), *self.weights.at(age))
+        weights, bias = self.weights.at(age)
+        return self.combine(examples, self._ask(examples), weights, bias, self.populations(examples))
 
     def combine(
-        self, examples: Sequence[Example], said: Sequence[Forecasts], weights: Floats, bias: Floats
+        self,
+        examples: Sequence[Example],
+        said: Sequence[Forecasts],
+        weights: Floats,
+        bias: Floats,
+        group: NDArray[np.int64] | None = None,
     ) -> Forecasts:
-        """The blend of what the experts ``said`` of the examples (B), by weights (B, E) and bias (B,)."""
+        """The blend of what the experts ``said`` of the examples (B), by weights (B, E) and bias (B,).
+
+        ``group`` (B,) are the examples' populations, as `populations` tells them.
+        """
         logs = _logs(said)  # (B, E)
         growth = np.maximum(0.0, np.einsum("be,be->b", weights, logs) + bias)
         increment = np.exp2(np.minimum(growth, np.log2(1.0 + MAX_INCREMENT))) - 1.0
@@ -97,7 +106,7 @@ class BlendForecaster(Forecaster):
             self.relaxation,
             supercritical=unbounded >= 0.5,  # most of what it says rests on experts without a finite answer
             shares=self._shares(paths, examples),
-            group=self.populations(examples),
+            group=group,
         )
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
