@@ -22,13 +22,13 @@ class DiffusedTrend(nn.Module):
         self.config = config
         self.denoiser = Denoiser(config.intervals, condition_size, config.denoiser_width, config.diffusion_steps)
 
-    def sample(self, condition: Tensor, noise: Tensor, sampling_steps: int) -> Tensor:
+    def sample(self, condition: Tensor, noise: Tensor) -> Tensor:
         """Trends (B, 2 H, l) from noise (B, H, l) and its mirror image; differentiable."""
-        return self._sample(self.denoiser.embedded(condition)[:, None], noise, sampling_steps)
+        return self._sample(self.denoiser.embedded(condition)[:, None], noise)
 
-    def _sample(self, embedded: Tensor, noise: Tensor, sampling_steps: int) -> Tensor:
-        both = torch.cat([noise, -noise], dim=1)
-        return ddim(lambda x, t: self.denoiser(x, t, embedded), both, self.config.diffusion_steps, sampling_steps)
+    def _sample(self, embedded: Tensor, noise: Tensor) -> Tensor:
+        both, config = torch.cat([noise, -noise], dim=1), self.config
+        return ddim(lambda x, t: self.denoiser(x, t, embedded), both, config.diffusion_steps, config.sampling_steps)
 
     def learn(self, condition: Tensor, trend: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """The trend that the head is trained on (B, l), and the diffusion loss of each case (B,).
@@ -45,7 +45,7 @@ class DiffusedTrend(nn.Module):
         if config.fused == "estimate":
             return estimate[:, 0], loss.mean(1)
         half = torch.randn(B, config.training_samples // 2, trend.shape[1], device=trend.device, dtype=trend.dtype)
-        return self._sample(embedded, half, config.training_sampling_steps).mean(1), loss.mean(1)
+        return self._sample(embedded, half).mean(1), loss.mean(1)
 
 
 class RegressedTrend(nn.Module):
@@ -63,7 +63,7 @@ class RegressedTrend(nn.Module):
             nn.Linear(width, config.intervals),
         )
 
-    def sample(self, condition: Tensor, noise: Tensor, sampling_steps: int) -> Tensor:
+    def sample(self, condition: Tensor, noise: Tensor) -> Tensor:
         """The one trend, (B, 1, l), whatever the noise."""
         out: Tensor = self.layers(condition)[:, None]
         return out

@@ -105,7 +105,7 @@ class CasFTNet(nn.Module):
         told = self._told(batch)
         if self.trend is None:
             return Output(self._growth(cues, None, told), batch.noise[:, :0])
-        trends = self.trend.sample(self._condition(cues, told), batch.noise, self.config.sampling_steps)
+        trends = self.trend.sample(self._condition(cues, told), batch.noise)
         growth = self._growth(cues, trends.mean(1), told)
         return Output(growth, trends * self.trend_spread + self.trend_centre)
 
