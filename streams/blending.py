@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forecasters.base import Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from graph import Cascade, CascadeView
 from streams.partition import Due
+
+Question = tuple[str, tuple[int, ...]]
+"""Which model is asked about which dues; these live as long as the round."""
 
 
 class FrozenCascade:
@@ -49,8 +51,8 @@ class Round:
 
     def __init__(self, horizon_seconds: float) -> None:
         self._horizon = horizon_seconds
-        self._answers: dict[tuple[str, tuple[int, ...]], Forecasts] = {}
-        self._prepared: dict[tuple[str, tuple[int, ...]], list[Example]] = {}
+        self._examples: dict[Question, list[Example]] = {}
+        self._answers: dict[Question, Forecasts] = {}
 
     def ask(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         """The model's own forecasts, with the interval it was calibrated with."""
@@ -61,27 +63,22 @@ class Round:
         return [self._ask(expert_key(blend, expert), expert.forecaster, dues) for expert in blend.experts]
 
     def _ask(self, key: str, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
-        question = (key, tuple(map(id, dues)))
-        known = self._answers.get(question)
-        if known is None:
-            if isinstance(model, BlendForecaster):
-                known = self._blended(model, dues)
-            else:
-                examples = self._prepared[question] = [
-                    model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon) for due in dues
-                ]
-                known = model.forecast(examples)
-            self._answers[question] = known
-        return known
+        question = _question(key, dues)
+        if question not in self._answers:
+            self._answers[question] = (
+                self._blended(model, dues)
+                if isinstance(model, BlendForecaster)
+                else model.forecast(self._prepared(key, model, dues))
+            )
+        return self._answers[question]
 
-    def _populations(self, blend: BlendForecaster, dues: Sequence[Due]) -> NDArray[np.int64] | None:
-        """By the blend's first expert that can tell; its experts have been asked before."""
-        for expert in blend.experts:
-            examples = self._prepared[expert_key(blend, expert), tuple(map(id, dues))]
-            found = expert.forecaster.populations(examples)
-            if found is not None:
-                return found
-        return None
+    def _prepared(self, key: str, model: Forecaster, dues: Sequence[Due]) -> list[Example]:
+        question = _question(key, dues)
+        if question not in self._examples:
+            self._examples[question] = [
+                model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon) for due in dues
+            ]
+        return self._examples[question]
 
     def _blended(self, blend: BlendForecaster, dues: Sequence[Due]) -> Forecasts:
         ages = np.array([due.view.age_seconds for due in dues])
@@ -90,9 +87,14 @@ class Round:
         for rows in alike([due.learned for due in dues]):
             learned = dues[rows[0]].learned.weights(model_key(blend), blend.prior)
             weights[rows], bias[rows] = (learned or blend.weights).at(ages[rows])
-        examples = [Example.of(due.view, self._horizon, {}) for due in dues]
         said = self.experts(blend, dues)
-        return blend.combine(examples, said, weights, bias, self._populations(blend, dues))
+        examples = [Example.of(due.view, self._horizon, {}) for due in dues]
+        prepared = [self._prepared(expert_key(blend, expert), expert.forecaster, dues) for expert in blend.experts]
+        return blend.combine(examples, said, weights, bias, blend.populations_of(prepared))
+
+
+def _question(key: str, dues: Sequence[Due]) -> Question:
+    return key, tuple(map(id, dues))
 
 
 def calibrated(model: str, forecasts: Forecasts, dues: Sequence[Due]) -> Forecasts:

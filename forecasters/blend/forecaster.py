@@ -89,7 +89,7 @@ class BlendForecaster(Forecaster):
     ) -> Forecasts:
         """The blend of what the experts ``said`` of the examples (B), by weights (B, E) and bias (B,).
 
-        ``group`` (B,) are the examples' populations, as `populations` tells them.
+        Of the examples only the common part is read; ``group`` (B,) are their populations, where an expert tells them.
         """
         logs = _logs(said)  # (B, E)
         growth = np.maximum(0.0, np.einsum("be,be->b", weights, logs) + bias)
@@ -110,8 +110,11 @@ class BlendForecaster(Forecaster):
         )
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        """By the first expert that can tell."""
-        for expert, mine in zip(self.experts, self._parts(examples), strict=True):
+        return self.populations_of(self._parts(examples))
+
+    def populations_of(self, prepared: Sequence[Sequence[Example]]) -> NDArray[np.int64] | None:
+        """From the examples as each expert prepared them: by the first that can tell."""
+        for expert, mine in zip(self.experts, prepared, strict=True):
             found = expert.forecaster.populations(mine)
             if found is not None:
                 return found

@@ -1,0 +1,125 @@
+"""The blend as a forecaster: what it says follows from what its experts say, and it stays pinned to their versions."""
+
+from __future__ import annotations
+
+import shutil
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecasters.base import Case
+from forecasters.blend import BlendForecaster
+from forecasters.dataset import increments, rolling_cases
+from forecasters.errors import ModelStoreError
+from forecasters.model_store import ModelStore
+from forecasters.registry import new_forecaster
+from tests.forecasters.cascades import random_cascades
+
+DAY = 86_400.0
+
+
+@lru_cache(maxsize=1)
+def parts() -> tuple[list[Case], list[Case], list[Case]]:
+    cascades = random_cascades(90)
+    train, validation, test = (rolling_cases(cascades[i::3], DAY, per_cascade=4) for i in range(3))
+    return train, validation, test
+
+
+@lru_cache(maxsize=1)
+def fitted() -> BlendForecaster:
+    train, validation, _ = parts()
+    return BlendForecaster.of_fresh(["mean", "ridge", "hawkes"]).fit(train, validation)
+
+
+def examples_of(forecaster: BlendForecaster, cases: list[Case]) -> list:  # type: ignore[type-arg]
+    return [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
+
+
+def test_log_growth_is_the_weighted_mean_of_the_experts() -> None:
+    blend, (_, _, test) = fitted(), parts()
+    examples = examples_of(blend, test)
+    found = blend.forecast(examples)
+    own = [
+        expert.forecaster.forecast(
+            [expert.forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in test]
+        )
+        for expert in blend.experts
+    ]
+    logs = np.log2(1 + np.stack([one.increment for one in own], axis=1))
+    weights, bias = blend.weights.at(np.array([example.age_seconds for example in examples]))
+    expected = np.exp2(np.maximum(0.0, (weights * logs).sum(axis=1) + bias)) - 1
+    np.testing.assert_allclose(found.increment, expected, rtol=1e-9, atol=1e-9)
+    paths = sum(weights[:, e, None] * one.trajectory_increments for e, one in enumerate(own))
+    shares = found.trajectory_increments / np.maximum(found.increment, 1e-12)[:, None]
+    grown = found.increment > 1e-9
+    np.testing.assert_allclose(shares[grown], (paths / paths[:, -1:])[grown], rtol=1e-6, atol=1e-9)
+
+
+def test_is_level_with_its_best_expert_or_better() -> None:
+    blend, (_, _, test) = fitted(), parts()
+    truth = np.log2(1 + increments(test))
+    examples = examples_of(blend, test)
+
+    def msle(increment: np.ndarray) -> float:
+        return float(np.mean((np.log2(1 + increment) - truth) ** 2))
+
+    singles = [msle(one.increment) for one in blend._ask(examples)]
+    assert msle(blend.forecast(examples).increment) <= 1.02 * min(singles)
+
+
+def test_without_validation_all_experts_weigh_the_same() -> None:
+    train, _, test = parts()
+    blend = BlendForecaster.of_fresh(["mean", "ridge"]).fit(train, [])
+    np.testing.assert_array_equal(blend.weights.weights, 0.5)
+    assert np.isfinite(blend.forecast(examples_of(blend, test[:5])).increment).all()
+
+
+def test_stored_experts_are_pinned_and_not_fitted_again(tmp_path: Path) -> None:
+    train, validation, test = parts()
+    store = ModelStore(tmp_path / "models")
+    store.publish(new_forecaster("mean").fit(train, validation))
+    store.publish(new_forecaster("ridge").fit(train, validation))
+    blend = BlendForecaster.of_stored(["mean", "ridge@champion"], store.root).fit(train, validation)
+    stored = store.publish(blend)
+    assert [entry["version"] for entry in stored.config()["experts"]] == ["1", "1"]
+    assert all("files" not in entry for entry in stored.config()["experts"])
+    store.publish(new_forecaster("mean").fit(train[:20], []))
+    store.promote("mean", "2")
+    again = stored.load()
+    assert isinstance(again, BlendForecaster)
+    assert [expert.key for expert in again.experts] == ["mean@1", "ridge@1"]
+    np.testing.assert_allclose(
+        again.forecast(examples_of(again, test)).increment, blend.forecast(examples_of(blend, test)).increment
+    )
+    shutil.rmtree(store.root / "mean" / "1")
+    with pytest.raises(ModelStoreError, match="rests on mean 1, which is in no model store; restore that version"):
+        stored.load()
+
+
+def test_what_was_fitted_with_it_is_saved_with_it(tmp_path: Path) -> None:
+    fitted().save(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"config.json", "expert-0-config.json", "expert-1-model.safetensors"} <= names
+    (tmp_path / "expert-1-model.safetensors").unlink()
+    with pytest.raises(ModelStoreError, match=r"expert-1-model\.safetensors"):
+        BlendForecaster.load(tmp_path)
+
+
+@pytest.mark.parametrize("specs", [[], ["mean", "mean"], ["mean", "blend"]])
+def test_experts_must_differ_and_be_no_blends(specs: list[str]) -> None:
+    with pytest.raises(ModelStoreError, match="different experts"):
+        BlendForecaster.of_fresh(specs)
+
+
+def test_an_expert_that_is_not_stored_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelStoreError, match="ridge is not stored"):
+        BlendForecaster.of_stored(["ridge"], tmp_path)
+
+
+def test_its_interval_covers_cascades_it_was_not_fitted_to() -> None:
+    blend, (_, _, test) = fitted(), parts()
+    found = blend.forecast(examples_of(blend, test))
+    truth = increments(test)
+    assert 0.68 <= np.mean((found.low <= truth) & (truth <= found.high)) <= 0.92
