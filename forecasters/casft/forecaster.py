@@ -39,7 +39,7 @@ INFERENCE_BATCH: Final = 256
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     """What the network says of B examples: growth (B,) = log2(1 + increment); low and high (B,), the drawn interval in
-    the same measure; trend (B, l), the median of the drawn trends in log2(1 + count), or None."""
+    the same measure; trend (B, l), the mean of the drawn trends in log2(1 + count), or None."""
 
     growth: Floats
     low: Floats
@@ -120,7 +120,7 @@ class CasFTForecaster(Forecaster):
                 growth[rows] = low[rows] = high[rows] = output.growth.numpy()
                 if self.trend_learned:
                     trends = output.trends.numpy().astype(np.float64)  # (b, S, l)
-                    trend[rows] = np.median(trends, axis=1)
+                    trend[rows] = np.maximum(trends, 0.0).mean(axis=1)  # a median of few reshares would be none
                     # the drawn totals tell how far the increment may lie from the forecast, which they are centred on
                     below, middle, above = np.quantile(total_growth(trends), tails, axis=1)
                     low[rows] += below - middle
