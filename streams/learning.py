@@ -163,7 +163,7 @@ class PartitionLearner:
         beginning: then nothing can change a truth any more.
         """
         start = self.slot_start(time)
-        if start <= self._start:
+        if start < self._start:
             return []
         truths: list[Truth] = []
         while self._heap and self._heap[0][0] < start:

@@ -14,6 +14,7 @@ from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.blend.experts import Expert, checked, fresh_experts, load_experts, save_experts, stored_experts
 from forecasters.blend.moments import Moments
 from forecasters.blend.online import BlendPrior
+from forecasters.blend.out_of_fold import out_of_fold
 from forecasters.blend.weights import BlendWeights
 from forecasters.dataset import DatasetError, Split, increments
 from forecasters.errors import ModelStoreError
@@ -24,9 +25,6 @@ from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts
 from graph import Cascade
 
 Floats = NDArray[np.float64]
-
-FOLDS: Final = 5
-"""The interval is calibrated on cases whose cascades the weights were not fitted to."""
 
 PREDICTION_BATCH: Final = 256
 
@@ -153,7 +151,7 @@ class BlendForecaster(Forecaster):
         truth = increments(judged)
         if validation:
             self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
-            growth = _out_of_fold(logs, truth, age, [case.graph.id for case in judged])
+            growth = out_of_fold(logs, truth, age, [case.graph.id for case in judged])
         else:
             # Residuals of the fit itself flatter whoever fitted closest: they must not choose among experts.
             self.prior = BlendPrior.ignorant(len(self.experts))
@@ -256,16 +254,3 @@ class BlendForecaster(Forecaster):
 def _logs(said: Sequence[Forecasts]) -> Floats:
     """log2(1 + increment) of each expert, (B, E)."""
     return np.log2(1.0 + np.stack([one.increment for one in said], axis=1))
-
-
-def _out_of_fold(logs: Floats, truth: Floats, age: Floats, cascades: Sequence[str]) -> Floats:
-    """log2(1 + increment) (n,) of blends fitted without the case's own cascade."""
-    errors = np.log2(1.0 + truth)[:, None] - logs
-    number = {cascade: n for n, cascade in enumerate(sorted(set(cascades)))}
-    fold = np.array([number[cascade] % FOLDS for cascade in cascades])
-    growth = np.empty(len(truth))
-    for held in np.unique(fold):
-        of = fold == held
-        prior = BlendPrior.fit(errors[~of], age[~of])
-        growth[of] = prior.weights().growth(logs[of], age[of])
-    return growth
