@@ -14,14 +14,17 @@ from forecasters.learning_ages import KNOTS, knot_shares
 
 Floats = NDArray[np.float64]
 
-PRIOR_CASES: Final = 60.0
-"""What the validation part showed counts as so many matured cases at each knot, and fades as the stream shows as many
-of its own: what was true elsewhere is no lasting witness. On cascades like the validation part more gains nothing that
-could be measured; on others it costs."""
+PRIOR_CASES: Final = 150.0
+"""What the validation part showed counts as at most so many matured cases at each knot, until the stream contradicts
+it; more gained nothing on cascades like the validation part."""
 
-MEMORY_CASES: Final = 2000.0
+TOLERATED_EVIDENCE: Final = 2.0
+"""Evidence against the prior, for each free weight and the bias, from which on it gives way. If the prior is right the
+likelihood ratio comes to 1 for each of them (Wilks 1938); ages of one cascade are no independent cases, hence 2."""
+
+MEMORY_CASES: Final = 800.0
 """At each knot a case counts 1/e after so many more: long enough that forgetting costs less than a percent of the
-error where nothing changes, short enough that a platform which changed is followed within a day or two."""
+error where nothing changes, short enough that a platform which changed is followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,14 @@ class BlendPrior:
         """The weights before any score of the stream (all validation cases count), or after those ``seen``."""
         if seen is None:
             return BlendWeights.solve(self.moments, self.anchor)
-        kept = self.moments.worth(PRIOR_CASES)
-        fading = kept.scaled(np.exp(-seen.count / PRIOR_CASES))
-        return BlendWeights.solve(fading + seen, self.anchor)
+        shipped = BlendWeights.solve(self.moments, self.anchor)
+        own = BlendWeights.solve(seen, self.anchor)
+        # Twice the log likelihood ratio of normal errors, by which the stream's own weights beat the shipped ones.
+        tiny = np.finfo(np.float64).tiny
+        worse = np.log(np.maximum(shipped.loss(seen), tiny) / np.maximum(own.loss(seen), tiny))
+        tolerated = TOLERATED_EVIDENCE * (self.moments.experts + 1)
+        trust = np.exp(-np.maximum(0.0, seen.count * worse / tolerated - 1.0))  # (K,)
+        return BlendWeights.solve(self.moments.worth(PRIOR_CASES).scaled(trust) + seen, self.anchor)
 
 
 class OnlineBlend:

@@ -70,6 +70,13 @@ class BlendWeights:
         blended: Floats = np.maximum(0.0, np.einsum("ne,ne->n", weights, logs) + bias)
         return blended
 
+    def loss(self, moments: Moments) -> Floats:
+        """Sum of squared errors (K,) over the cases of the moments: w'Rw - 2 b w'm + n b^2."""
+        squares = np.einsum("ke,kef,kf->k", self.weights, moments.square, self.weights)
+        errors = np.einsum("ke,ke->k", self.weights, moments.error)
+        found: Floats = squares - 2.0 * self.bias * errors + moments.count * self.bias**2
+        return found
+
     def to_config(self) -> dict[str, Any]:
         """A JSON object that `from_config` reads back."""
         return {"weights": self.weights.tolist(), "bias": self.bias.tolist()}

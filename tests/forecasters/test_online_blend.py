@@ -42,7 +42,7 @@ def stream(kind: str, seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]
     elif kind == "by age":
         scales = np.where((ages < HOUR)[:, None], scales, scales[:, ::-1])
     elif kind == "drift":
-        scales = scales * np.exp(np.sin(np.arange(n)[:, None] / 700.0 + np.arange(4)))
+        scales = scales * np.exp(np.sin(np.arange(n)[:, None] / 2000.0 + np.arange(4)))
     offsets = rng.normal(0.0, 0.7, 4) if kind == "biased" else np.zeros(4)
     if kind == "heavy":
         own = rng.standard_t(3, (n, 4))
