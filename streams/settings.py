@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         3600.0, ge=0, description="How long a cascade stays in memory after its age passed the horizon."
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("concat", "hawkes", "seismic"),
+        ("blend", "concat", "casft", "autocas"),
         min_length=1,
         description="Forecasters, each as name, name@version or name@alias.",
     )

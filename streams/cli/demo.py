@@ -35,7 +35,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the simulator: the same seed, the same posts.")] = 0,
     models: Annotated[
         str, typer.Option(help="Comma-separated: name, name@version or name@alias; the first one is shown.")
-    ] = "concat,hawkes,seismic",
+    ] = "blend,concat,casft,autocas",
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
     partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of the topics.")] = 4,
     bootstrap_servers: Annotated[

@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--stream", type=Path, nargs="*", default=[])
-    parser.add_argument("--experts", default="concat,hawkes,seismic")
+    parser.add_argument("--experts", default="concat,casft,autocas,hawkes,seismic")
     parser.add_argument("--cascades", type=int, default=2000, help="of each stream at most")
     parser.add_argument("--spread-days", type=float)
     args = parser.parse_args()

@@ -85,7 +85,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(
 def test_the_defaults(plans: list[DemoPlan]) -> None:
     assert invoke().exit_code == 0
     (plan,) = plans
-    assert plan.models == ("concat", "hawkes", "seismic")
+    assert plan.models == ("blend", "concat", "casft", "autocas")
     assert (plan.speed, plan.workers, plan.partitions, plan.seconds) == (60.0, 1, 4, None)
     assert plan.bootstrap_servers is None
 
