@@ -20,7 +20,9 @@ from forecasters.training_loop import Epoch
 from graph import Cascade, Event, Kind
 
 DAY = 86_400.0
-SMALL = ConCatConfig(state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3, global_features=0)
+SMALL = ConCatConfig(
+    state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3, global_features=0, averaging=0.9
+)
 FULL = ConCatConfig(
     context=ContextConfig(members=2, width=16, epochs=4, cuts=4),
     global_features=0,
