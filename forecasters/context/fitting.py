@@ -96,9 +96,7 @@ def context_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> li
     return found
 
 
-def _cuts(
-    graph: Cascade, horizon: float, count: int, nearer_horizons: float, rng: np.random.Generator
-) -> list[Case]:
+def _cuts(graph: Cascade, horizon: float, count: int, nearer_horizons: float, rng: np.random.Generator) -> list[Case]:
     whole = label_of(graph) is None
     found = []
     for age in rolling_ages(rng, count, min(observed_until(graph), horizon)):
