@@ -106,7 +106,10 @@ def _untested(measured: Measured) -> list[str]:
         _table(measured.results),
     ]
     if measured.rows:
-        parts += ["### The same training with a test part", "Models that had not seen the cascades they are scored on."]
+        parts += [
+            "### The same training with a test part",
+            "Models trained in the same way on the file named, scored on cascades of it that they had not seen.",
+        ]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in measured.rows:
         groups.setdefault((row["data"], row["split"]), []).append(row)
