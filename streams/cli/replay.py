@@ -42,7 +42,11 @@ def replay_file(
         str, typer.Option(help="How far past the last event the end-of-stream marker lies; 0 for none.")
     ] = "3600",
     raw: Annotated[
-        bool, typer.Option("--raw", help="Send each line as it stands, valid or not, in the file's order.")
+        bool,
+        typer.Option(
+            "--raw",
+            help="Send each line as it stands, valid or not, in the file's order; --speed paces those with a time.",
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the last run with --resume was cut off.")
