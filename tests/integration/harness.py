@@ -125,12 +125,12 @@ class Stream:
 class Worker:
     """A `cascadecast worker` process."""
 
-    def __init__(self, stream: Stream, directory: Path, name: str = "worker") -> None:
+    def __init__(self, stream: Stream, directory: Path, name: str = "worker", program: str = "streams.cli") -> None:
         self.port = free_port()
         self.log_path = directory / f"{name}.log"
         self.data_dir = directory / name
         self._command = [
-            sys.executable, "-m", "streams.cli", "worker",
+            sys.executable, "-m", program, "worker",
             "--data-dir", str(self.data_dir), "--http-port", str(self.port),
         ]  # fmt: skip
         self._environment = stream.environment()
