@@ -16,6 +16,10 @@ Replication = Annotated[
     int | None, typer.Option(min=1, help="Copies of each partition.  [default: up to 3, one a broker]")
 ]
 Prefix = Annotated[str, typer.Option("--topic-prefix", help="First part of the topics' names.")]
+AppId = Annotated[
+    str, typer.Option(envvar="CASCADECAST_APP_ID", help="The workers' app id: their changelogs are looked at too.")
+]
+FALLBACK_APP_ID = "cascadecast"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -33,13 +37,15 @@ def create(
     replication: Replication = None,
     topic_prefix: Prefix = "social",
     amend: Annotated[bool, typer.Option("--amend", help="Also set existing topics' settings as declared.")] = False,
+    app_id: AppId = FALLBACK_APP_ID,
     json: Json = False,
 ) -> None:
     """Create the topics that are missing; what exists is left as it is unless --amend is given."""
     from streams.topics import create_topics, declared_topics
 
     began = time.monotonic()
-    report = create_topics(bootstrap_servers, declared_topics(partitions, replication, topic_prefix), amend=amend)
+    specs = declared_topics(partitions, replication, topic_prefix)
+    report = create_topics(bootstrap_servers, specs, amend=amend, app_id=app_id)
     if json:
         from streams.cli.results import print_result
 
@@ -58,18 +64,24 @@ def create(
 
 def check(
     bootstrap_servers: Bootstrap = FALLBACK_BOOTSTRAP_SERVERS,
-    partitions: Partitions = 8,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Partitions of each topic.  [default: as the events topic has]")
+    ] = None,
     replication: Replication = None,
     topic_prefix: Prefix = "social",
-    app_id: Annotated[
-        str | None, typer.Option(help="The workers' app id: also check the changelogs of their tables.")
-    ] = None,
+    app_id: AppId = FALLBACK_APP_ID,
     json: Json = False,
 ) -> None:
     """Compare the cluster with the declaration; exit code 1 when anything differs."""
-    from streams.topics import check_topics, declared_topics
+    from streams.topic_checks import check_topics
+    from streams.topics import DEFAULT_PARTITIONS, TopicsError, declared_topics, partition_count
 
     began = time.monotonic()
+    if partitions is None:
+        try:
+            partitions = partition_count(bootstrap_servers, f"{topic_prefix}.events")
+        except TopicsError:  # missing, which is a finding of its own
+            partitions = DEFAULT_PARTITIONS
     specs = declared_topics(partitions, replication, topic_prefix)
     defects = check_topics(bootstrap_servers, specs, app_id=app_id)
     if json:
@@ -80,6 +92,6 @@ def check(
         for one in defects:
             typer.echo(f"{one.topic}: {one.what} is {one.found}, should be {one.wanted}; mend: {one.mend}")
         if not defects:
-            typer.echo(f"all {len(specs)} topics are as declared")
+            typer.echo(f"all topics of {topic_prefix} and all changelogs of {app_id} are as declared")
     if defects:
         raise typer.Exit(1)
