@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from graph import Cascade, CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
 from streams.learned import Learned, Truth
 from streams.learning import NOTHING, PartitionLearner
 from streams.schedule import Pending, Schedule
@@ -78,6 +78,7 @@ class Changes:
     touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
+    departed: list[Cascade] = field(default_factory=list)  # the same, as they were when they left
     late_applied: int = 0  # applied, but behind the watermark
 
 
@@ -150,6 +151,7 @@ class Partition:
         until = self.unforecast_since()
         for cascade in self.store.mature(until):
             changes.left.append((cascade.id, until))
+            changes.departed.append(cascade)
             self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
 
     def unforecast_since(self) -> float:

@@ -9,6 +9,7 @@ at the head.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +64,7 @@ class SegmentLog:
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
+        self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
         self._newest: tuple[bytes, bytes] | None = None
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
@@ -139,6 +141,7 @@ class SegmentLog:
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
+        self.left_until = max(left.values(), default=-math.inf)
         partition.watermark.advance_to(last.watermark)
         for waiting in pending.values():
             if waiting.as_of >= last.unforecast_since:

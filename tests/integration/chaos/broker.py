@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -26,7 +27,8 @@ class ChaosBroker(EmbeddedBroker):
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # killed meanwhile
+            os.kill(self.pid, signal.SIGCONT)
 
     def _spawn(self, command: list[str], console: Path) -> Any:
         """Add the listener to the properties that were just written: of two lines Java takes the later one."""

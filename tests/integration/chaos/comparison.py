@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from confluent_kafka import Message
 
 from graph import Rejected, decode_event
 from streams.state_export import CascadeState
+from streams.state_verify import PartitionVerdict
 from tests.integration.chaos.expected import Expected, Records
 
 NUMBERS: Final = frozenset({"expected", "low", "high", "growth_per_hour", "squared_log_error"})
@@ -86,6 +88,17 @@ def compare_state(states: Iterable[CascadeState], expected: Expected, findings: 
             if name in expected.totals and expected.totals[name] != total
         ],
     )
+
+
+def compare_with_events(verdicts: Iterable[PartitionVerdict], findings: Findings) -> None:
+    """What `cascadecast state verify` says: the state is what the events before its own offset make."""
+    told = list(verdicts)
+    findings.counts["cascades verified"] = sum(verdict.equal for verdict in told)
+    findings.note(
+        "cascades unlike their events by state verify",
+        [msgspec.to_builtins(difference) for verdict in told for difference in verdict.differences],
+    )
+    findings.note("cascades evicted by state verify", [one.partition for one in told if one.evicted])
 
 
 def compare_dead_letters(events: Iterable[Message], letters: Iterable[Message], findings: Findings) -> None:

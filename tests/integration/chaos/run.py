@@ -17,7 +17,14 @@ from graph import write_events
 from graph.event_files import read_cascades
 from streams.settings import Settings
 from streams.state_export import export_state
-from tests.integration.chaos.comparison import Findings, compare_dead_letters, compare_records, compare_state
+from streams.state_verify import verify_state
+from tests.integration.chaos.comparison import (
+    Findings,
+    compare_dead_letters,
+    compare_records,
+    compare_state,
+    compare_with_events,
+)
 from tests.integration.chaos.expected import Expected, undisturbed
 from tests.integration.chaos.installation import Installation, NotSettledError
 from tests.integration.chaos.schedule import ALL_KINDS, Kind, Schedule, schedule
@@ -122,8 +129,10 @@ def _play(
         compare_records("forecasts", found["forecasts"], expected.forecasts, findings)
         compare_records("scores", found["scores"], expected.scores, findings)
         compare_dead_letters(found["events"], found["dead-letters"], findings)
-        own = {"bootstrap_servers": kafka.bootstrap_servers, "app_id": kafka.app_id}
-        compare_state(export_state(settings.model_copy(update=own)), expected, findings)
+        own = {"bootstrap_servers": kafka.bootstrap_servers, "app_id": kafka.app_id, "topic_prefix": kafka.prefix}
+        there = settings.model_copy(update=own)
+        compare_state(export_state(there), expected, findings)
+        compare_with_events(verify_state(there), findings)
         if findings.found:
             for name, messages in found.items():
                 _dump(directory / f"{name}.jsonl", messages)
