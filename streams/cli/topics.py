@@ -1,4 +1,4 @@
-"""``cascadecast topics create | check``: the topics as declared in `streams.topics`."""
+"""``cascadecast topics create | check | repartition``: the topics as declared in `streams.topics`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Create and check the Kafka topics as declared.", no_args_is_help=True)
     group.command()(create)
     group.command()(check)
+    group.command()(repartition)
     app.add_typer(group, name="topics")
 
 
@@ -95,3 +96,43 @@ def check(
             typer.echo(f"all topics of {topic_prefix} and all changelogs of {app_id} are as declared")
     if defects:
         raise typer.Exit(1)
+
+
+def repartition(
+    to_prefix: Annotated[str, typer.Option(help="Prefix of the topics that take over.")],
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each of them.")],
+    bootstrap_servers: Bootstrap = FALLBACK_BOOTSTRAP_SERVERS,
+    replication: Replication = None,
+    topic_prefix: Prefix = "social",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
+    """Copy the events to new topics with another number of partitions (deploy/runbook.md has the whole procedure)."""
+    from dataclasses import asdict
+
+    from streams.cli.progress import counting
+    from streams.cli.signals import stopping_on_signals
+    from streams.repartition import repartition as copy
+    from streams.topics import create_topics, declared_topics
+
+    create_topics(bootstrap_servers, declared_topics(partitions, replication, to_prefix))
+    with stopping_on_signals() as (stop, received), counting("copied", "left") as shown:
+        done = copy(
+            bootstrap_servers,
+            topic_prefix,
+            to_prefix,
+            follow=follow,
+            stop=stop,
+            progress=lambda copied, left: shown.show(copied=copied, left=left),
+        )
+    if json:
+        from streams.cli.results import print_result
+
+        print_result("topics repartition", done.seconds, [asdict(done)])
+    else:
+        typer.echo(
+            f"{done.copied:,} records copied to {to_prefix}.events in {done.seconds:.1f} s; {done.rekeyed:,} of them "
+            f"came under another key, {done.no_events:,} are no event"
+        )
+    if received and not follow:
+        raise typer.Exit(128 + received[0])
