@@ -9,16 +9,22 @@ at the head.
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from graph import Cascade
+from graph.delta import is_whole
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.partition import Changes, Partition
 from streams.schedule import Pending
+from streams.segment_parts import MAX_PART_BYTES, header_of, nothing_written, parts
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
 
@@ -31,11 +37,25 @@ GARBAGE_FACTOR: Final = 2.0
 MINIMUM_CLEANING_BYTES: Final = 4 * 1024 * 1024
 """A log below this is not worth cleaning: recovery reads it in milliseconds."""
 
+SCATTER_FACTOR: Final = 2.0
+"""Bytes of a cascade's chunks over those of one chunk at which it is written anew as one: a slow cascade comes in
+chunks of one event, each with a header. So a recovery has few chunks to read, and a byte is written about twice."""
+
+CHUNK_OVERHEAD_BYTES: Final = 52
+"""Of a chunk's own header and its framing in a segment."""
+
+MAX_WHOLE_BYTES: Final = 64 * 1024
+"""A larger cascade is not written anew: it grows fast enough to come in larger chunks, and a segment stays small."""
+
 MAX_CLEANED_PER_WRITE: Final = 8
 """Segments reclaimed for each one written: cleaning keeps up with any rate without a pause of its own."""
 
 DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 """A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
+
+
+_Waiting = tuple[str, float, float, str]
+"""A forecast to be made, as a segment holds it."""
 
 
 @dataclass(slots=True)
@@ -45,11 +65,52 @@ class _Footprint:
     first_index: int
     next_index: int
     needed_bytes: int = 0
+    whole_bytes: int = 0  # of these the first chunk, which tells everything
+
+    def add(self, chunk: Chunk) -> int:
+        """Take note of the next chunk; how many more bytes are needed now, which are fewer if it tells everything."""
+        before, cost = self.needed_bytes, _cost(chunk)
+        if is_whole(chunk.data):
+            self.first_index, self.needed_bytes, self.whole_bytes = chunk.index, cost, cost
+        else:
+            self.needed_bytes += cost
+        self.next_index = chunk.index + 1
+        return self.needed_bytes - before
+
+    def is_scattered(self, cascade: Cascade) -> bool:
+        """Whether the cascade takes twice the bytes it would take in one chunk, and one chunk is not too large."""
+        whole = max(self.whole_bytes, CHUNK_OVERHEAD_BYTES + 2 * len(cascade.id) + cascade.column_bytes)
+        return whole <= MAX_WHOLE_BYTES and self.needed_bytes >= SCATTER_FACTOR * whole
 
 
 def _cost(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id, the framing."""
     return len(chunk.data) + len(chunk.cascade) + 16
+
+
+def _needed(chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks that are needed, in order of their indexes: from the last that tells everything on."""
+    if any(
+        one.index >= after.index for one, after in pairwise(chunks)
+    ):  # cleaning writes chunks again, later in the log
+        by_index = {chunk.index: chunk for chunk in chunks}
+        chunks = [by_index[index] for index in sorted(by_index)]
+    for at in range(len(chunks) - 1, 0, -1):
+        if is_whole(chunks[at].data):
+            return chunks[at:]
+    return chunks
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Without it a recovery takes half as long again: millions of objects are made, none of them garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class SegmentLog:
@@ -66,6 +127,7 @@ class SegmentLog:
         self.next_offset = -1
         self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
         self._newest: tuple[bytes, bytes] | None = None
+        self._told = nothing_written()  # how far the state goes, as last written
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
 
@@ -90,21 +152,32 @@ class SegmentLog:
 
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
+        with no_garbage_collection():
+            return self._load(partition)
+
+    def _load(self, partition: Partition) -> int:
         live: dict[str, list[Chunk]] = {}
-        pending: dict[tuple[str, float], Pending] = {}
+        pending: dict[tuple[str, float], _Waiting] = {}
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
         last: Segment | None = None
-        for epoch, sequence, value in in_order(self._store.items()):
+        stored = list(in_order(self._store.items()))
+        since = unpack(stored[-1][-1]).unforecast_since if stored else math.inf
+        for epoch, sequence, value in stored:
             last = unpack(value)
             key = KEY.pack(epoch, sequence)
             self._segments[key] = len(value)
             self.epoch, self._sequence, self._newest = epoch, sequence + 1, (key, value)
             for chunk in last.chunks:
-                live.setdefault(chunk.cascade, []).append(chunk)
-            for cascade, as_of, event_time, event in last.pending:
-                pending[cascade, as_of] = Pending(cascade, as_of, event_time, event)
+                known = live.get(chunk.cascade)
+                if known is None:
+                    live[chunk.cascade] = [chunk]
+                else:
+                    known.append(chunk)
+            for waiting in last.pending:
+                if waiting[1] >= since:
+                    pending[waiting[:2]] = waiting
             for cascade, at in last.left:
                 left[cascade] = at
                 live.pop(cascade, None)
@@ -113,6 +186,7 @@ class SegmentLog:
             if last.learned is not None:
                 learned, self._learned_in = last.learned, key
         if last is not None:
+            self._told = header_of(last)
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
             partition.learner.restore(kept.values(), self._learned, last.unforecast_since)
@@ -122,30 +196,26 @@ class SegmentLog:
         self,
         partition: Partition,
         live: dict[str, list[Chunk]],
-        pending: dict[tuple[str, float], Pending],
+        pending: dict[tuple[str, float], _Waiting],
         left: dict[str, float],
         last: Segment,
     ) -> None:
         self.next_offset = last.next_offset
         self.stored_bytes = sum(self._segments.values())
+        max_events = partition.store.max_events_per_cascade
         for cascade_id, chunks in live.items():
-            # Cleaning writes chunks again, later in the log: the index, not the place, gives their order.
-            ordered = {chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}
-            partition.store.insert(
-                Cascade.restore(
-                    (chunk.data for chunk in ordered.values()), max_events=partition.store.max_events_per_cascade
-                )
-            )
-            needed = sum(_cost(chunk) for chunk in ordered.values())
-            self._footprints[cascade_id] = _Footprint(min(ordered), max(ordered) + 1, needed)
+            ordered = _needed(chunks)
+            partition.store.insert(Cascade.restore([chunk.data for chunk in ordered], max_events=max_events))
+            needed = sum(map(_cost, ordered))
+            whole = _cost(ordered[0]) if is_whole(ordered[0].data) else 0
+            self._footprints[cascade_id] = _Footprint(ordered[0].index, ordered[-1].index + 1, needed, whole)
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
         partition.watermark.advance_to(last.watermark)
         for waiting in pending.values():
-            if waiting.as_of >= last.unforecast_since:
-                partition.schedule.restore(waiting)
+            partition.schedule.restore(Pending(*waiting))
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
@@ -162,23 +232,26 @@ class SegmentLog:
         gone = {cascade_id for cascade_id, _ in changes.left}
         for cascade_id in changes.touched:
             cascade = partition.store.get(cascade_id)
-            data = cascade.delta() if cascade is not None and cascade_id not in gone else None
-            if data is not None:
-                chunks.append(self._chunk(cascade_id, data))
+            if cascade is not None and cascade_id not in gone:
+                self._add_chunks(cascade, chunks)
         latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
         return written + await self._clean(partition)
 
-    def _chunk(self, cascade_id: str, data: bytes) -> Chunk:
-        footprint = self._footprints.get(cascade_id)
+    def _add_chunks(self, cascade: Cascade, chunks: list[Chunk]) -> None:
+        """What the cascade gained; or all of it, where that is better than to leave it scattered."""
+        data = cascade.delta()
+        if data is None:
+            return
+        footprint = self._footprints.get(cascade.id)
         if footprint is None:
             base = self._sequence * LIFE
-            footprint = self._footprints[cascade_id] = _Footprint(base, base)
-        chunk = Chunk(cascade_id, footprint.next_index, data)
-        footprint.next_index += 1
-        footprint.needed_bytes += _cost(chunk)
-        self.needed_bytes += _cost(chunk)
-        return chunk
+            footprint = self._footprints[cascade.id] = _Footprint(base, base)
+        elif footprint.is_scattered(cascade):
+            data = cascade.snapshot()
+        chunk = Chunk(cascade.id, footprint.next_index, data)
+        self.needed_bytes += footprint.add(chunk)
+        chunks.append(chunk)
 
     def _is_needed(self, chunk: Chunk) -> bool:
         footprint = self._footprints.get(chunk.cascade)
@@ -207,14 +280,19 @@ class SegmentLog:
             learned.snapshot() if newly_learned else None,
         )
         value = pack(segment)
-        key = KEY.pack(self.epoch, self._sequence)
-        self._sequence += 1
-        if newly_learned:
-            self._learned, self._learned_in = learned, key
-        await self._store.put(key, value)
-        self._segments[key] = len(value)
-        self.stored_bytes += len(value)
-        return len(value)
+        written = 0
+        for part in [segment] if len(value) <= MAX_PART_BYTES else parts(segment, self._told):
+            value = value if part is segment else pack(part)
+            key = KEY.pack(self.epoch, self._sequence)
+            self._sequence += 1
+            if part.learned is not None:
+                self._learned, self._learned_in = learned, key
+            await self._store.put(key, value)
+            self._segments[key] = len(value)
+            self.stored_bytes += len(value)
+            written += len(value)
+        self._told = header_of(segment)
+        return written
 
     async def checkpoint(self, partition: Partition) -> None:
         """Note how far forecasts are out, so that a clean restart repeats none."""

@@ -58,6 +58,13 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
 
 
+class _Version(msgspec.Struct, array_like=True, frozen=True):
+    """The first field of a segment of any version; the others are stepped over."""
+
+    version: int
+
+
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
 _compress = zstandard.ZstdCompressor(level=1).compress
@@ -76,10 +83,10 @@ def unpack(value: bytes) -> Segment:
     """Read a segment; raises StateError for what this version cannot read."""
     try:
         raw = _decompress(value[1:]) if value[:1] == _ZSTD else value[1:]
-        version = msgspec.msgpack.decode(raw, type=list)[0]
+        version = _decode_version(raw).version
         if version == STATE_VERSION:
             return _decode(raw)
-    except (zstandard.ZstdError, msgspec.DecodeError, IndexError) as error:
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise StateError(
             f"a state segment is damaged ({error}); remove the data directory to rebuild it from Kafka"
         ) from None
