@@ -29,10 +29,10 @@ error where nothing changes, short enough that a platform which changed is follo
 
 STEADY_ANCHOR_CASES: Final = 400.0
 STEADY_BIAS_CASES: Final = 400.0
-"""Before any score of the stream, weights at an age stay near those of all ages, and biases near 0, as by so many cases:
-what a validation part shows of one age is mostly its chance, and what it shows of a bias belongs to its days. On
-cross-validated errors of Weibo cascades the blend came 0.2 % nearer to its best expert on a random validation part, 0.5 %
-on an older one."""
+"""Before any score of the stream, weights at an age stay near those of all ages, and biases near 0, as by so many
+cases: what a validation part shows of one age is mostly its chance, and what it shows of a bias belongs to its days.
+On cross-validated errors of Weibo cascades the blend came 0.2 % nearer to its best expert on a random validation part,
+0.5 % on an older one."""
 
 
 @dataclass(frozen=True, slots=True)

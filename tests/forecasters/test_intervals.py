@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasters.errors import ModelStoreError
-from forecasters.intervals import AGE_EDGES, ConformalIntervals, conformal_offsets
+from forecasters.interval_buckets import AGE_EDGES
+from forecasters.intervals import ConformalIntervals, conformal_offsets
 from forecasters.metrics import coverage
 
 
