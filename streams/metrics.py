@@ -45,6 +45,11 @@ class WorkerMetrics:
             "Events applied although the watermark had passed them: later forecasts see them, earlier ones did not.",
             registry=self.registry,
         )
+        self.ahead = Counter(
+            "cascadecast_events_ahead_of_clock",
+            "Events whose time lay so far ahead that the clock did not follow them when they came.",
+            registry=self.registry,
+        )
         self.dead_letters = Counter(
             "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
         )

@@ -11,12 +11,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, RejectReason, Watermark, decode_batch
+from graph.events import MAX_TIME
+from graph.watermark import Evidence
 from streams.learned import Learned, Truth
 from streams.learning import NOTHING, PartitionLearner
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
+
+_IMPOSSIBLE_WATERMARK: Final = Rejected(
+    RejectReason.INVALID_TIME, "the watermark in the header is not a time of the years 1970 to 9999"
+)
 
 
 class Fate(enum.StrEnum):
@@ -79,6 +86,7 @@ class Changes:
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
     late_applied: int = 0  # applied, but behind the watermark
+    ahead: int = 0  # of times that the clock did not believe yet
 
 
 class Partition:
@@ -92,8 +100,10 @@ class Partition:
             max_live_cascades=settings.max_live_cascades,
             max_events_per_cascade=settings.max_events_per_cascade,
             idle_seconds=settings.idle_seconds,
+            max_bytes=settings.memory_limit_bytes / settings.partitions,
         )
-        self.watermark = Watermark(settings.allowed_lateness_seconds)
+        self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
+        self._next_offset = -1  # records before it have been heard as witnesses of the time
         self.schedule = Schedule(settings.forecast_delay_seconds)
         self.learner = PartitionLearner(settings)
         self.skipped: Counter[Skipped] = Counter()
@@ -106,8 +116,12 @@ class Partition:
         changes = Changes()
         for record, decoded in zip(records, decode_batch([record.value for record in records]), strict=True):
             if record.watermark is not None and not record.value:
-                self.watermark.advance_to(record.watermark)
-                changes.fates[Fate.CONTROL] += 1
+                if 0.0 <= record.watermark <= MAX_TIME:
+                    self.watermark.advance_to(record.watermark)
+                    changes.fates[Fate.CONTROL] += 1
+                else:
+                    changes.dead.append((record, _IMPOSSIBLE_WATERMARK))
+                    changes.fates[Fate.DEAD_LETTERED] += 1
             elif isinstance(decoded, Rejected):
                 changes.dead.append((record, decoded))
                 changes.fates[Fate.DEAD_LETTERED] += 1
@@ -115,7 +129,9 @@ class Partition:
                 changes.misrouted.append((record, decoded.cascade))
                 changes.fates[Fate.REKEYED] += 1
             else:
-                self._apply(decoded, changes)
+                # After a crash records come again: what they testified is in the state.
+                self._apply(decoded, changes, heard=0 <= record.offset < self._next_offset)
+            self._next_offset = max(self._next_offset, record.offset + 1)
         self._leave(changes)
         return changes
 
@@ -127,13 +143,31 @@ class Partition:
         self._leave(changes)
         return changes
 
-    def _apply(self, event: Event, changes: Changes) -> None:
+    def resume(self, watermark: float, evidence: Evidence | None, next_offset: int) -> None:
+        """Continue at a stored watermark and what it rests on, once the cascades are in the store."""
+        self.watermark.restore(watermark, evidence)
+        self._next_offset = next_offset
+        self._note_those_ahead()
+
+    def _note_those_ahead(self) -> None:
+        until = self.watermark.believed_until
+        for cascade in list(self.store) if math.isfinite(until) else ():
+            if cascade.root_time > until:
+                self.store.note_ahead(cascade.id, until)
+
+    def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> None:
         watermark = self.watermark.value
         outcome = self.store.apply(event, watermark)
-        self.watermark.advance(event.time)
         if outcome is Outcome.DUPLICATE:
             changes.fates[Fate.DUPLICATE] += 1
             return
+        if not heard and self.watermark.observe(event.time, event.cascade):
+            changes.ahead += 1
+            cascade = self.store.get(event.cascade)
+            if cascade is not None and cascade.root_time > (until := self.watermark.believed_until):
+                self.store.note_ahead(event.cascade, until)
+        if watermark == -math.inf:  # there was no clock to be ahead of
+            self._note_those_ahead()
         if outcome is Outcome.LATE:
             changes.fates[Fate.LATE] += 1
             return
@@ -148,7 +182,13 @@ class Partition:
     def _leave(self, changes: Changes) -> None:
         """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
         until = self.unforecast_since()
-        for cascade in self.store.mature(until):
+        leaving = self.store.mature(until)
+        evicted = {cascade.id for cascade in leaving if self.store.leaves_at(cascade) >= until}
+        if evicted:
+            forgotten = self.schedule.forget(evicted)
+            self.skipped[Skipped.GONE] += forgotten
+            self.due_total += forgotten
+        for cascade in leaving:
             changes.left.append((cascade.id, until))
             self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
 

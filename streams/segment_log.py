@@ -139,9 +139,9 @@ class SegmentLog:
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
-        partition.watermark.advance_to(last.watermark)
+        partition.resume(last.watermark, last.clock, last.next_offset)
         for waiting in pending.values():
-            if waiting.as_of >= last.unforecast_since:
+            if waiting.as_of >= last.unforecast_since and waiting.cascade in self._footprints:
                 partition.schedule.restore(waiting)
 
     def is_current(self) -> bool:
@@ -202,6 +202,7 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
+            partition.watermark.evidence(),
         )
         value = pack(segment)
         key = KEY.pack(self.epoch, self._sequence)
@@ -238,7 +239,11 @@ class SegmentLog:
                 )
             segment = unpack(value)
             chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
-            pending.extend(Pending(*waiting) for waiting in segment.pending if waiting[1] >= since)
+            pending.extend(
+                Pending(*waiting)
+                for waiting in segment.pending
+                if waiting[1] >= since and waiting[0] in self._footprints
+            )
             left.extend(
                 (cascade, at)
                 for cascade, at in segment.left

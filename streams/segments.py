@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from graph.errors import UserError
+from graph.watermark import Evidence
 from streams.kept import Kept
 
 STATE_VERSION: Final = 1
@@ -56,6 +57,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     # Later additions come last and have defaults, so that segments without them can be read.
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
+    clock: Evidence | None = None  # what the watermark rests on
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How far the watermark stays behind the latest event: covers a source's disorder.",
     )
+    max_jump_seconds: float = Field(
+        1800.0,
+        ge=0,
+        description="How far ahead an event's time is believed at once; further, other cascades must say the same.",
+    )
     retention_grace_seconds: float = Field(
         3600.0, ge=0, description="How long a cascade stays in memory after its age passed the horizon."
     )
@@ -79,7 +84,15 @@ class Settings(BaseSettings):
 
     # --- bounds
     max_events_per_cascade: int = Field(200_000, ge=100, description="Above it, reshares are counted but not kept.")
-    max_live_cascades: int = Field(1_000_000, ge=1, description="Per partition; above it, the idlest leave first.")
+    max_live_cascades: int = Field(
+        1_000_000, ge=1, description="Per partition; above it, cascades leave early, in the same order."
+    )
+    memory_limit_bytes: int = Field(
+        4 * 1024**3,
+        ge=1_000_000,
+        description="Live cascades of all partitions together, an equal part for each; beyond it withdrawn, matured, "
+        "idle and small ones leave early.",
+    )
     max_kept_forecasts: int = Field(
         200_000, ge=1, description="Per partition, forecasts kept until they can be scored; beyond it no more are kept."
     )

@@ -227,6 +227,7 @@ class WorkerCore:
         for _, rejected in changes.dead:
             metrics.dead_letters.labels(rejected.reason.value).inc()
         metrics.late_applied.inc(changes.late_applied)
+        metrics.ahead.inc(changes.ahead)
 
     async def _hold_back(self) -> None:
         """Without shedding, input waits until the forecasts have caught up."""
@@ -358,8 +359,7 @@ class WorkerCore:
             await self._rewind(one, again)
 
     def _is_live(self, partition: Partition) -> bool:
-        newest = partition.watermark.value + self._settings.allowed_lateness_seconds
-        return abs(time.time() - newest) <= self._settings.live_within_seconds
+        return partition.watermark.is_live(time.time(), self._settings.live_within_seconds)
 
     async def _advance(self, one: Assigned, watermark: float) -> None:
         async with one.lock:

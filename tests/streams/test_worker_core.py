@@ -81,7 +81,7 @@ class Rig:
         self.offsets[partition] += 1
         return self.offsets[partition] - 1
 
-    async def play(self, events: Sequence[Event], partitions: int, batch: int = 50) -> None:
+    async def play(self, events: Sequence[Event], partitions: int, batch: int = 50, end: float | None = None) -> None:
         forecasting = asyncio.create_task(self.core.run_forecasts())
         for start in range(0, len(events), batch):
             batches: dict[int, list[Record]] = {}
@@ -90,7 +90,7 @@ class Rig:
                 value, key = msgspec.json.encode(event), event.cascade.encode()
                 batches.setdefault(number, []).append(Record(value, key, None, self.next_offset(number), 0.0))
             await self.core.ingest(batches, "social.events")
-        end = max(event.time for event in events) + 3600
+        end = max(event.time for event in events) + 3600 if end is None else end
         markers = {n: [Record(b"", None, end, self.next_offset(n), 0.0)] for n in range(partitions)}
         await self.core.ingest(markers, "social.events")
         await self.core.drain()
