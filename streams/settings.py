@@ -199,10 +199,10 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
         if first["type"] == "extra_forbidden":
             near = get_close_matches(name, Settings.model_fields, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
-            raise SettingsError(f"{path or 'options'}: there is no setting {name}: {hint}") from None
+            raise SettingsError(f"{path or 'options'}: there is no setting {name:.100}: {hint}") from None
         raise SettingsError(
-            f"setting {name}: {first['msg']} (got {first.get('input')!r}); set it by option, "
-            f"CASCADECAST_{name.upper()} or the configuration file"
+            f"setting {name:.100}: {first['msg']} (got {first.get('input')!r:.200}); set it by option, "
+            f"CASCADECAST_{name.upper():.100} or the configuration file"
         ) from None
 
 
@@ -212,5 +212,7 @@ def _check_toml(path: Path) -> None:
             tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"{path}: cannot read the configuration file: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: not UTF-8 at byte {error.start + 1}") from None
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
