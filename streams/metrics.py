@@ -50,6 +50,11 @@ class WorkerMetrics:
             "Events whose time lay so far ahead that the clock did not follow them when they came.",
             registry=self.registry,
         )
+        self.counted_only = Counter(
+            "cascadecast_events_counted_only",
+            "Events of cascades beyond max_events_per_cascade: reshares are counted by the minute, no more.",
+            registry=self.registry,
+        )
         self.dead_letters = Counter(
             "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
         )

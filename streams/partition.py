@@ -59,6 +59,30 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How far the records of a partition are part of its state.
+
+    After a crash some come again. Ids tell most of them, but not what was late, what is only counted, or that they have
+    testified to the time; so the offset tells. Offsets begin anew when the topic does: then the broker's time is later.
+    """
+
+    next_offset: int = -1
+    until: float = -math.inf  # latest broker time, seconds
+
+    def has(self, record: Record) -> bool:
+        """Whether the record's effect is in the state."""
+        return 0 <= record.offset < self.next_offset and not record.timestamp > self.until
+
+    def with_record(self, record: Record) -> Heard:
+        """After one more."""
+        if record.offset < 0:
+            return self
+        anew = record.offset < self.next_offset and not self.has(record)
+        until = record.timestamp if record.timestamp > self.until else self.until
+        return Heard(record.offset + 1 if anew else max(self.next_offset, record.offset + 1), until)
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A forecast to make: the cascade as it stood at ``as_of``."""
 
@@ -86,6 +110,7 @@ class Changes:
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
     late_applied: int = 0  # applied, but behind the watermark
+    counted_only: int = 0  # applied to a cascade that keeps no more events
     ahead: int = 0  # of times that the clock did not believe yet
 
 
@@ -103,7 +128,7 @@ class Partition:
             max_bytes=settings.memory_limit_bytes / settings.partitions,
         )
         self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
-        self._next_offset = -1  # records before it have been heard as witnesses of the time
+        self.heard = Heard()
         self.schedule = Schedule(settings.forecast_delay_seconds)
         self.learner = PartitionLearner(settings)
         self.skipped: Counter[Skipped] = Counter()
@@ -129,9 +154,8 @@ class Partition:
                 changes.misrouted.append((record, decoded.cascade))
                 changes.fates[Fate.REKEYED] += 1
             else:
-                # After a crash records come again: what they testified is in the state.
-                self._apply(decoded, changes, heard=0 <= record.offset < self._next_offset)
-            self._next_offset = max(self._next_offset, record.offset + 1)
+                self._apply(decoded, changes, heard=self.heard.has(record))
+            self.heard = self.heard.with_record(record)
         self._leave(changes)
         return changes
 
@@ -143,10 +167,10 @@ class Partition:
         self._leave(changes)
         return changes
 
-    def resume(self, watermark: float, evidence: Evidence | None, next_offset: int) -> None:
+    def resume(self, watermark: float, evidence: Evidence | None, heard: Heard) -> None:
         """Continue at a stored watermark and what it rests on, once the cascades are in the store."""
         self.watermark.restore(watermark, evidence)
-        self._next_offset = next_offset
+        self.heard = heard
         self._note_those_ahead()
 
     def _note_those_ahead(self) -> None:
@@ -157,11 +181,11 @@ class Partition:
 
     def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> None:
         watermark = self.watermark.value
-        outcome = self.store.apply(event, watermark)
+        outcome = Outcome.DUPLICATE if heard else self.store.apply(event, watermark)
         if outcome is Outcome.DUPLICATE:
             changes.fates[Fate.DUPLICATE] += 1
             return
-        if not heard and self.watermark.observe(event.time, event.cascade):
+        if self.watermark.observe(event.time, event.cascade):
             changes.ahead += 1
             cascade = self.store.get(event.cascade)
             if cascade is not None and cascade.root_time > (until := self.watermark.believed_until):
@@ -172,6 +196,7 @@ class Partition:
             changes.fates[Fate.LATE] += 1
             return
         changes.fates[Fate.APPLIED] += 1
+        changes.counted_only += outcome is Outcome.COUNTED
         changes.touched[event.cascade] = None
         effective = event.time
         if watermark > event.time:  # forecasts as of the watermark are out; only later ones can see this event

@@ -16,7 +16,7 @@ from graph import Cascade
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
-from streams.partition import Changes, Partition
+from streams.partition import Changes, Heard, Partition
 from streams.schedule import Pending
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
@@ -139,7 +139,7 @@ class SegmentLog:
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
-        partition.resume(last.watermark, last.clock, last.next_offset)
+        partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
         for waiting in pending.values():
             if waiting.as_of >= last.unforecast_since and waiting.cascade in self._footprints:
                 partition.schedule.restore(waiting)
@@ -203,6 +203,7 @@ class SegmentLog:
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
             partition.watermark.evidence(),
+            partition.heard.until,
         )
         value = pack(segment)
         key = KEY.pack(self.epoch, self._sequence)

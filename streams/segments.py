@@ -66,6 +66,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
     clock: Evidence | None = None  # what the watermark rests on
+    heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
 
 
 _encode = msgspec.msgpack.Encoder().encode

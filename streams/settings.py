@@ -83,7 +83,9 @@ class Settings(BaseSettings):
     )
 
     # --- bounds
-    max_events_per_cascade: int = Field(200_000, ge=100, description="Above it, reshares are counted but not kept.")
+    max_events_per_cascade: int = Field(
+        200_000, ge=100, description="Above it, reshares are counted by the minute and no longer kept one by one."
+    )
     max_live_cascades: int = Field(
         1_000_000, ge=1, description="Per partition; above it, cascades leave early, in the same order."
     )

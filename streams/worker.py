@@ -228,6 +228,7 @@ class WorkerCore:
             metrics.dead_letters.labels(rejected.reason.value).inc()
         metrics.late_applied.inc(changes.late_applied)
         metrics.ahead.inc(changes.ahead)
+        metrics.counted_only.inc(changes.counted_only)
 
     async def _hold_back(self) -> None:
         """Without shedding, input waits until the forecasts have caught up."""

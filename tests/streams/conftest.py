@@ -74,9 +74,12 @@ def cascade_events(cascade: str, start: float, delays: Sequence[float]) -> list[
     return [root, *reposts]
 
 
-def apply(partition: Partition, events: Sequence[Event], start: int) -> Changes:
+def apply(partition: Partition, events: Sequence[Event], start: int, broker_time: float = 0.0) -> Changes:
     """Apply events as records of consecutive offsets, which a worker hears again after a crash."""
-    records = [Record(msgspec.json.encode(event), offset=start + at) for at, event in enumerate(events)]
+    records = [
+        Record(msgspec.json.encode(event), offset=start + at, timestamp=broker_time + start + at)
+        for at, event in enumerate(events)
+    ]
     return partition.apply_records(records, check_keys=False)
 
 

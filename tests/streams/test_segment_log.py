@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import Event
+from graph import Event, Kind
 from streams import segment_log
-from streams.partition import Partition
+from streams.partition import Fate, Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.segments import KEY, in_order
 from streams.settings import Settings
-from tests.streams.conftest import apply, random_stream
+from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import drain, settings
 
 
@@ -162,3 +162,31 @@ def test_a_checkpoint_keeps_forecasts_from_being_repeated() -> None:
     asyncio.run(log.checkpoint(partition))
     again, _ = recovered(store, config)
     assert drain(again) == []
+
+
+def test_what_is_only_counted_counts_once_though_it_is_read_again() -> None:
+    """Beyond the maximum no id is kept: the offset tells that a record was heard."""
+    config = settings(max_events_per_cascade=100)
+    events = cascade_events("c", 1.0e9, [float(n) for n in range(300)])
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    changes = apply(partition, events, 0)
+    assert changes.counted_only == 200
+    asyncio.run(log.append(partition, changes, len(events)))
+    again, _ = recovered(store, config)
+    assert apply(again, events[150:], 150).fates == {Fate.DUPLICATE: 151}
+    assert state_of(again) == state_of(partition)
+    more = [Event(id="new", cascade="c", kind=Kind.REPOST, time=1.0e9 + 300)]
+    assert apply(again, more, len(events)).counted_only == 1
+
+
+def test_a_topic_that_was_made_anew_begins_at_offset_0_and_is_heard() -> None:
+    config = settings()
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    events = random_stream(3)
+    asyncio.run(log.append(partition, apply(partition, events, 0), len(events)))
+    again, _ = recovered(store, config)
+    fresh = shifted(events, 1, 7200.0)
+    assert apply(again, fresh, 0, broker_time=1e6).fates == {Fate.APPLIED: len(fresh)}
+    assert again.watermark.value > partition.watermark.value
