@@ -27,7 +27,7 @@ MAX_AHEAD: Final = 10_000
 """Cascades born ahead of the clock: ten times what a genuine jump of the clock takes (`graph.watermark`)."""
 
 _BUCKET_SECONDS: Final = 60.0
-_EVICTED_SHARE: Final = 64
+_EVICTED_SHARE: Final = 16
 """When the store is full, one in so many leaves at once: finding out who goes first looks at all of them."""
 
 _IDLE_SHARE: Final = 0.5

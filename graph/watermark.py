@@ -43,6 +43,9 @@ _WITNESSES: Final = 16
 _SPARSE_SPAN_SECONDS: Final = 2 * 86_400.0
 """How far apart the few records of an input may lie that ended before anything was confirmed."""
 
+_TAIL_STEP_SECONDS: Final = 12 * 3600.0
+"""An input's last records may come ever more seldom, with nobody left to confirm them: longer than a night is a lie."""
+
 _LIVE_VOTES: Final = 4
 """Two cascades must tell the wall clock's time before a partition with another past counts as live."""
 
@@ -71,6 +74,7 @@ class Watermark:
         "_confirmed",
         "_credit",
         "_recent",
+        "_tail",
         "_votes",
         "_witnesses",
         "allowed_lateness_seconds",
@@ -89,6 +93,7 @@ class Watermark:
         self._confirmed = -math.inf
         self._credit = 0  # records near the confirmed time since it last jumped
         self._votes = 0
+        self._tail = -math.inf  # reached from the confirmed time by steps of half a day at most
         self._recent: list[float] = []  # of the block that is not complete
         self._witnesses: list[tuple[float, int]] = []  # (time, hash of the cascade) of the last records further ahead
 
@@ -128,11 +133,11 @@ class Watermark:
     def end_of_input(self) -> float:
         """The latest event time (s) to go by when nothing more will come; -inf if nothing came.
 
-        Where an input was too short for anything to be confirmed, its records count that lie within two days of the
-        middle one.
+        Records that thin out count, each within half a day of the one before. Where an input was too short for anything
+        to be confirmed, those count that lie within two days of the middle one.
         """
         if math.isfinite(self._confirmed):
-            return self.value + self.allowed_lateness_seconds
+            return max(self._tail, self.value + self.allowed_lateness_seconds)
         if not self._witnesses:
             return -math.inf
         times = sorted(time for time, _ in self._witnesses)
@@ -156,6 +161,10 @@ class Watermark:
         if value > self.value:
             self.value = value
 
+    def _reach(self, time: float) -> None:
+        if self._tail < time <= self._tail + _TAIL_STEP_SECONDS:
+            self._tail = time
+
     def _support(self, time: float) -> None:
         """A record near the confirmed time: it speaks against the witnesses, and for the present."""
         if self._credit < MAX_VOTES * _RECORDS_A_VOTE:
@@ -176,6 +185,7 @@ class Watermark:
         known = any(cascade == other for _, other in self._witnesses)
         self._votes += 1 if known else _NEW_CASCADE_VOTES
         self._witnesses.append((time, cascade))
+        self._reach(time)
         del self._witnesses[:-_WITNESSES]
         while self._witnesses and self._votes >= max(MIN_VOTES, self._credit // _RECORDS_A_VOTE):
             self._credit = 0
@@ -188,8 +198,11 @@ class Watermark:
         if time <= self._confirmed:
             return
         self._confirmed = time
+        self._tail = max(self._tail, time)
         if not self._witnesses:
             return
+        for at, _ in sorted(self._witnesses):
+            self._reach(at)
         until = self.believed_until
         self._raise(
             max((at for at, _ in self._witnesses if at <= until), default=-math.inf) - self.allowed_lateness_seconds

@@ -179,6 +179,15 @@ def test_the_end_of_an_input_is_not_that_of_the_one_clock_that_is_wrong() -> Non
     assert after([]).end_of_input() == -math.inf
 
 
+def test_an_input_that_thins_out_ends_with_its_last_record() -> None:
+    """A tail of an event in an hour, then of one in three, after thousands: too few to be confirmed."""
+    tail = [(NOW + 3000 + n * HOUR, f"t{n}") for n in range(1, 40)]
+    tail += [(tail[-1][0] + 3 * n * HOUR, "t") for n in range(1, 10)]
+    clock = after([*stream(3000), *tail, (NOW + YEAR, "w")])
+    assert clock.value < NOW + HOUR
+    assert clock.end_of_input() == tail[-1][0]
+
+
 @pytest.mark.parametrize(("told", "end"), [
     ([(NOW, "a")], NOW),
     ([(NOW, "a"), (NOW + 20 * HOUR, "a")], NOW + 20 * HOUR),
