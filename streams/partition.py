@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, RejectReason, Watermark, decode_batch
+from graph import CascadeStore, CascadeView, Departure, Event, Outcome, Rejected, RejectReason, Watermark, decode_batch
 from graph.events import MAX_TIME
 from graph.watermark import Evidence
 from streams.learned import Learned, Truth
@@ -109,6 +109,7 @@ class Changes:
     touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
+    departures: Counter[Departure] = field(default_factory=Counter)  # cascades that left, evicted ones included
     late_applied: int = 0  # applied, but behind the watermark
     counted_only: int = 0  # applied to a cascade that keeps no more events
     ahead: int = 0  # of times that the clock did not believe yet
@@ -132,6 +133,7 @@ class Partition:
         self.schedule = Schedule(settings.forecast_delay_seconds)
         self.learner = PartitionLearner(settings)
         self.skipped: Counter[Skipped] = Counter()
+        self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
         self._truths: list[Truth] = []
@@ -213,6 +215,8 @@ class Partition:
             forgotten = self.schedule.forget(evicted)
             self.skipped[Skipped.GONE] += forgotten
             self.due_total += forgotten
+        changes.departures = self.store.departures - self._departures_told
+        self._departures_told = self.store.departures.copy()
         for cascade in leaving:
             changes.left.append((cascade.id, until))
             self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
