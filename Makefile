@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test unit lint bench chaos clean
+.PHONY: help install demo test unit lint bench chaos fuzz clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -40,6 +40,9 @@ chaos: $(INSTALLED) ## Seeded faults against Kafka, workers and a replay; all mu
 bench: $(INSTALLED) ## Figures and ratios, as JSON
 	$(BIN)/cascadecast bench state --json
 	$(BIN)/cascadecast bench forecasters --json
+
+fuzz: $(INSTALLED) ## Ten million hostile inputs to every decoder; ARGS="--seed N" repeats a run
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

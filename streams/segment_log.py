@@ -22,7 +22,7 @@ from graph.delta import is_whole
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
-from streams.partition import Changes, Partition
+from streams.partition import Changes, Heard, Partition
 from streams.schedule import Pending
 from streams.segment_parts import MAX_PART_BYTES, header_of, nothing_written, parts
 from streams.segment_store import SegmentStore
@@ -213,9 +213,10 @@ class SegmentLog:
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
-        partition.watermark.advance_to(last.watermark)
+        partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
         for waiting in pending.values():
-            partition.schedule.restore(Pending(*waiting))
+            if waiting[0] in self._footprints:
+                partition.schedule.restore(Pending(*waiting))
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
@@ -228,12 +229,13 @@ class SegmentLog:
             footprint = self._footprints.pop(cascade_id, None)
             if footprint is not None:
                 self.needed_bytes -= footprint.needed_bytes
-        chunks: list[Chunk] = []
         gone = {cascade_id for cascade_id, _ in changes.left}
-        for cascade_id in changes.touched:
-            cascade = partition.store.get(cascade_id)
-            if cascade is not None and cascade_id not in gone:
-                self._add_chunks(cascade, chunks)
+        touched = [partition.store.get(cascade_id) for cascade_id in changes.touched if cascade_id not in gone]
+        live = [cascade for cascade in touched if cascade is not None]
+        # Of parts the last comes with the new offset. A count cannot be told from its repeat: it must not come before.
+        chunks: list[Chunk] = []
+        for cascade in sorted(live, key=lambda cascade: cascade.binned > 0):
+            self._add_chunks(cascade, chunks)
         latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
         return written + await self._clean(partition)
@@ -278,6 +280,8 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
+            partition.watermark.evidence(),
+            partition.heard.until,
         )
         value = pack(segment)
         written = 0
@@ -319,7 +323,11 @@ class SegmentLog:
                 )
             segment = unpack(value)
             chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
-            pending.extend(Pending(*waiting) for waiting in segment.pending if waiting[1] >= since)
+            pending.extend(
+                Pending(*waiting)
+                for waiting in segment.pending
+                if waiting[1] >= since and waiting[0] in self._footprints
+            )
             left.extend(
                 (cascade, at)
                 for cascade, at in segment.left

@@ -52,18 +52,22 @@ Gain = tuple[int, dict[str, list[Any]]]
 
 
 def _gains(segment: Segment) -> Iterator[Gain]:
-    """A chunk never without the forecasts that follow from it: they are not made again from an event that is known."""
+    """A chunk never without the forecasts that follow from it: they are not made again from an event that is known.
+
+    In their order, so that the last chunks come under the new header.
+    """
+    for kept in segment.kept:
+        yield kept.bytes_needed, {"kept": [kept]}
     waiting: dict[str, list[Any]] = {}
     for forecast in segment.pending:
         waiting.setdefault(forecast[0], []).append(forecast)
+    own_chunks = {chunk.cascade for chunk in segment.chunks}
+    for cascade in [cascade for cascade in waiting if cascade not in own_chunks]:
+        yield _waiting_bytes(waiting[cascade]), {"pending": waiting[cascade]}
     for chunk in segment.chunks:
         own = waiting.pop(chunk.cascade, [])
         cost = len(chunk.data) + len(chunk.cascade.encode()) + _FRAME_BYTES + _waiting_bytes(own)
         yield cost, {"chunks": [chunk], "pending": own}
-    for own in waiting.values():
-        yield _waiting_bytes(own), {"pending": own}
-    for kept in segment.kept:
-        yield kept.bytes_needed, {"kept": [kept]}
 
 
 def _waiting_bytes(waiting: Iterable[tuple[str, float, float, str]]) -> int:

@@ -43,7 +43,9 @@ def export_state(settings: Settings) -> Iterator[CascadeState]:
     Raises UserError when Kafka or the changelog is not there.
     """
     with changelog_reader(settings) as reader:
-        for number in reader.partitions():
+        numbers = reader.partitions()
+        settings = settings.model_copy(update={"partitions": len(numbers)})  # the bound on bytes is shared among them
+        for number in numbers:
             partition, _ = load_partition(reader.segments(number), number, settings)
             for cascade in sorted(partition.store, key=lambda cascade: cascade.id):
                 yield CascadeState(
