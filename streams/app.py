@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any, Final
 
 import faust
@@ -13,15 +12,24 @@ import structlog
 from faust.web import Request, Response, View
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from streams.faust_clients import (
+    MAX_REQUEST_BYTES,
+    MAX_SEGMENT_BYTES,
+    FaustPublisher,
+    FaustSource,
+    committed_reader,
+    transactional_producers,
+)
 from streams.faust_internals import BoundedWorker, TableSegmentStore
 from streams.inference import ForecastService
 from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
+from streams.outputs import TransactionalOutputs
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
-from streams.worker import IDLE_CHECK_SECONDS, Message, WorkerCore
+from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
 
 log = structlog.get_logger("cascadecast.app")
 
@@ -42,46 +50,6 @@ ROCKSDB_OPTIONS: Final = {
 }
 
 
-class FaustPublisher:
-    """Publishes through the app's producer; keys decide the partition by Kafka's own murmur2."""
-
-    def __init__(self, app: faust.App, prefix: str) -> None:
-        self._app = app
-        self._prefix = prefix
-
-    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
-        """Send and wait for every acknowledgement; raises what the producer raises."""
-        send = self._app.producer.send
-        name = f"{self._prefix}.{topic}"
-        futures = [await send(name, key, value, None, None, headers) for key, value, headers in messages]
-        await asyncio.gather(*futures)
-
-
-class FaustSource:
-    """The events topic as the app's consumer reads it."""
-
-    def __init__(self, app: faust.App, topic: str) -> None:
-        self._app = app
-        self._topic = topic
-
-    def _tp(self, partition: int) -> faust.types.TP:
-        return faust.types.TP(self._topic, partition)
-
-    async def earliest(self, partition: int) -> int:
-        """The first offset there is."""
-        found = await self._app.consumer.earliest_offsets(self._tp(partition))
-        return int(found[self._tp(partition)])
-
-    async def rewind(self, partition: int, offset: int) -> None:
-        """Deliver again from ``offset`` on."""
-        await self._app.consumer.seek(self._tp(partition), offset)
-
-    def end(self, partition: int) -> int | None:
-        """One past the last offset the consumer has heard of."""
-        found: int | None = self._app.consumer.highwater(self._tp(partition))
-        return found
-
-
 def build_app(
     settings: Settings,
     service: ForecastService,
@@ -95,6 +63,7 @@ def build_app(
     app = faust.App(
         settings.app_id,
         broker=";".join(f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")),
+        broker_credentials=settings.kafka_security().faust_credentials(),
         store="rocksdb://",
         datadir=str(settings.data_dir.absolute()),
         topic_partitions=partitions,
@@ -111,9 +80,8 @@ def build_app(
         producer_compression_type="lz4",
         producer_linger=0.005,
         producer_max_batch_size=131_072,
-        producer_max_request_size=2
-        * 1024
-        * 1024,  # the largest record Kafka takes by default, and a dead letter's headers
+        producer_max_request_size=MAX_REQUEST_BYTES,
+        producer_request_timeout=settings.delivery_timeout_seconds,
         consumer_auto_offset_reset="earliest",
         Worker=BoundedWorker,
         web_host=settings.http_host,
@@ -145,6 +113,7 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
+        extra_topic_configs={"max.message.bytes": str(MAX_SEGMENT_BYTES)},
         help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
@@ -155,6 +124,7 @@ def build_app(
         FaustSource(app, source.get_topic_name()),
         lambda number: TableSegmentStore(table, number),
         metrics,
+        _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
     )
     app.cascadecast = core
     _add_agent(app, core, source, settings)
@@ -162,6 +132,12 @@ def build_app(
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
     _add_pages(app, core)
     return app
+
+
+def _transactions(settings: Settings) -> TransactionalOutputs:
+    return TransactionalOutputs(
+        transactional_producers(settings), committed_reader(settings), settings.app_id, settings.topic_prefix
+    )
 
 
 def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:

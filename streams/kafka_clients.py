@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from graph.errors import UserError
+from streams.kafka_security import PLAINTEXT, KafkaSecurity
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient, ClusterMetadata
@@ -38,12 +39,8 @@ def default_bootstrap_servers() -> str:
     return os.environ.get(BOOTSTRAP_ENV) or FALLBACK_BOOTSTRAP_SERVERS
 
 
-def kafka_client_config(bootstrap_servers: str, **security: str) -> dict[str, Any]:
-    """Settings common to all our librdkafka clients.
-
-    ``security`` are librdkafka's own names with underscores for dots, for example
-    ``security_protocol="SASL_SSL", sasl_mechanisms="SCRAM-SHA-512", sasl_username=..., sasl_password=...``.
-    """
+def kafka_client_config(bootstrap_servers: str, security: KafkaSecurity = PLAINTEXT) -> dict[str, Any]:
+    """Settings common to all our librdkafka clients."""
     return {
         "bootstrap.servers": bootstrap_servers,
         "client.id": "cascadecast",
@@ -52,7 +49,7 @@ def kafka_client_config(bootstrap_servers: str, **security: str) -> dict[str, An
         "log_level": 2,
         # A broker on this machine is back within seconds after a restart: do not wait 10 s for the next try.
         "reconnect.backoff.max.ms": 2_000,
-        **{name.replace("_", "."): value for name, value in security.items()},
+        **security.librdkafka(),
     }
 
 

@@ -18,6 +18,7 @@ from streams.learned import Learned
 from streams.learning import Unscored
 from streams.lineup import Lineup
 from streams.partition import Fate, Skipped
+from streams.progress import OutputKind
 from streams.score_board import ScoreBoard
 from streams.scores import ScoreRecord
 
@@ -79,6 +80,12 @@ class WorkerMetrics:
             "cascadecast_forecasts_published",
             "Forecast records acknowledged by Kafka.",
             ["model", "role"],
+            registry=self.registry,
+        )
+        self.withheld = Counter(
+            "cascadecast_outputs_withheld",
+            "Outputs made again after a crash and not published again, by kind; with exactly_once only.",
+            ["kind"],
             registry=self.registry,
         )
         self.backlog = Gauge(
@@ -183,6 +190,8 @@ class WorkerMetrics:
             self.skipped.labels(reason.value)
         for why in Unscored:
             self.unscored.labels(why.value)
+        for kind in OutputKind:
+            self.withheld.labels(kind.value)
 
     def observe_scores(self, records: Sequence[ScoreRecord]) -> None:
         """Count published scores and show how good the last ones were."""

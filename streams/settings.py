@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from graph.errors import UserError
+from streams.kafka_security import KafkaSecurity
 
 CONFIG_VARIABLE = "CASCADECAST_CONFIG"
 
@@ -92,8 +93,36 @@ class Settings(BaseSettings):
 
     # --- worker
     bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        description="What the brokers demand: encryption (SSL), a password (SASL), both or neither.",
+    )
+    kafka_ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the brokers' certificates; none: the system's."
+    )
+    kafka_certificate_file: Path | None = Field(
+        None, description="PEM file of our own certificate, where brokers demand one."
+    )
+    kafka_key_file: Path | None = Field(None, description="PEM file of its key; none: it is in the certificate's file.")
+    kafka_key_password: SecretStr | None = Field(None, description="Password of the key file.")
+    kafka_key_password_file: Path | None = Field(None, description="File that holds it, and nothing else.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proved."
+    )
+    kafka_username: str | None = Field(None, description="Who we are to the brokers.")
+    kafka_password: SecretStr | None = Field(None, description="Its password.")
+    kafka_password_file: Path | None = Field(None, description="File that holds it, and nothing else.")
     app_id: str = Field("cascadecast", pattern=r"^[a-zA-Z0-9._-]+$", max_length=200)
     topic_prefix: str = Field("social", pattern=r"^[a-zA-Z0-9._-]+$", max_length=100)
+    processing_guarantee: Literal["at_least_once", "exactly_once"] = Field(
+        "at_least_once",
+        description="Whether outputs may be published again after a crash, or go out in transactions, once.",
+    )
+    delivery_timeout_seconds: float = Field(
+        120.0,
+        ge=10,
+        description="Wall time for Kafka to acknowledge a record; beyond it the worker exits, to be restarted.",
+    )
     data_dir: Path = Field(Path("cascadecast-data"), description="Local copy of the durable state.")
     challengers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("all",),
@@ -147,6 +176,19 @@ class Settings(BaseSettings):
             raise ValueError("forecast_delay_seconds must be below horizon_seconds")
         return self
 
+    def kafka_security(self) -> KafkaSecurity:
+        """How to connect to Kafka. Raises SettingsError or UserError for what is missing or cannot be read."""
+        return KafkaSecurity(
+            self.kafka_security_protocol,
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+            _secret(self.kafka_key_password, self.kafka_key_password_file, "kafka_key_password"),
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            _secret(self.kafka_password, self.kafka_password_file, "kafka_password"),
+        )
+
     @property
     def retention_seconds(self) -> float:
         """Age at which a cascade leaves memory."""
@@ -191,6 +233,24 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
             f"setting {name}: {first['msg']} (got {first.get('input')!r}); set it by option, "
             f"CASCADECAST_{name.upper()} or the configuration file"
         ) from None
+
+
+def _secret(value: SecretStr | None, path: Path | None, name: str) -> str | None:
+    """A secret that was given itself, or in a file; one newline at the file's end does not belong to it."""
+    if value is not None:
+        if path is not None:
+            raise SettingsError(f"settings {name} and {name}_file: give one of them")
+        return value.get_secret_value()
+    if path is None:
+        return None
+    try:
+        secret = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"setting {name}_file: cannot read {path}: {reason}") from None
+    if not secret:
+        raise SettingsError(f"setting {name}_file: {path} is empty")
+    return secret
 
 
 def _check_toml(path: Path) -> None:
