@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaProducer
-from aiokafka import TopicPartition as AioTopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
-from streams.kafka_clients import kafka_client_config
 from streams.outputs import Message
 from streams.settings import Settings
 
@@ -20,8 +21,8 @@ MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 MAX_REQUEST_BYTES = MAX_SEGMENT_BYTES + 1024 * 1024
 """The largest segment and its framing; a dead letter, Kafka's largest record and its headers, is smaller."""
 
-COMMITTED_SECONDS = 30.0
-"""For reading a committed offset: the coordinator may have to be found first."""
+RETRY_SECONDS = 0.2
+"""Before Kafka is asked again what it could not answer yet."""
 
 
 class FaustPublisher:
@@ -69,36 +70,45 @@ def transactional_producers(settings: Settings) -> Callable[[str], AIOKafkaProdu
 
     def new_producer(transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=[server.strip() for server in settings.bootstrap_servers.split(",")],
-            client_id="cascadecast",
             transactional_id=transactional_id,
             compression_type="lz4",
             linger_ms=5,
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=int(settings.delivery_timeout_seconds * 1000),
             transaction_timeout_ms=int(settings.delivery_timeout_seconds * 1000),
-            **settings.kafka_security().aiokafka(),
+            **_client_config(settings),
         )
 
     return new_producer
 
 
-def committed_reader(settings: Settings) -> Callable[[str, AioTopicPartition], Any]:
+def committed_reader(settings: Settings) -> Callable[[str, TopicPartition], Awaitable[tuple[int, str]]]:
     """Reads a group's committed offset and its metadata; the offset is negative where there is none."""
-    from confluent_kafka import Consumer, TopicPartition
 
-    config = kafka_client_config(settings.bootstrap_servers, settings.kafka_security())
-
-    def read(group: str, place: AioTopicPartition) -> tuple[int, str]:
-        # Never subscribes, so it never joins the group. Read committed: a transaction under way is waited for.
-        consumer = Consumer({**config, "group.id": group, "isolation.level": "read_committed"})
+    async def read(group: str, place: TopicPartition) -> tuple[int, str]:
+        # Not by librdkafka: its Python client reads metadata beyond their end.
+        admin = AIOKafkaAdminClient(**_client_config(settings))
+        await admin.start()
+        deadline = time.monotonic() + settings.delivery_timeout_seconds
         try:
-            (found,) = consumer.committed([TopicPartition(place.topic, place.partition)], timeout=COMMITTED_SECONDS)
+            while True:
+                try:
+                    found = (await admin.list_consumer_group_offsets(group, partitions=[place]))[place]
+                except KafkaError as error:  # the group's coordinator may still have to be found
+                    if not error.retriable or time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    return found.offset, found.metadata
         finally:
-            consumer.close()
-        return found.offset, found.metadata or ""
+            await admin.close()
 
-    async def read_in_thread(group: str, place: AioTopicPartition) -> tuple[int, str]:
-        return await asyncio.to_thread(read, group, place)
+    return read
 
-    return read_in_thread
+
+def _client_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": [server.strip() for server in settings.bootstrap_servers.split(",")],
+        "client_id": "cascadecast",
+        **settings.kafka_security().aiokafka(),
+    }

@@ -2,7 +2,7 @@
 
 The counts add up, at any instant and over any crash-free run:
 received = the sum of the fates of ``cascadecast_events_total``;
-due = made + skipped + in flight, and published by champions = made x champions - failed by champions.
+due = made + skipped + in flight, and published by champions = made x champions - failed by champions (- withheld).
 """
 
 from __future__ import annotations

@@ -118,8 +118,12 @@ class TransactionalOutputs:
         """Fence off the former owner, then read what it has published."""
         await self.release(partition)
         producer = self._new_producer(f"{self._group}-{partition}")
-        await producer.start()
-        progress = Progress.read(*await self._read_committed(self._group, self._place(partition)))
+        try:
+            await producer.start()
+            progress = Progress.read(*await self._read_committed(self._group, self._place(partition)))
+        except BaseException:
+            await producer.stop()
+            raise
         self._writers[partition] = _Writer(producer, progress, asyncio.Lock())
 
     async def release(self, partition: int) -> None:
