@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import faust
 import structlog
-from faust.web import Request, Response, View
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
@@ -20,12 +18,13 @@ from streams.faust_clients import (
     committed_reader,
     transactional_producers,
 )
-from streams.faust_internals import BoundedWorker, TableSegmentStore
+from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
 from streams.inference import ForecastService
 from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
+from streams.pages import add_pages
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
@@ -76,6 +75,8 @@ def build_app(
         stream_buffer_maxsize=settings.batch_max_events * 2,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
+        table_standby_replicas=settings.standby_replicas,
+        consumer_group_instance_id=settings.instance_id,
         producer_acks=-1,
         producer_compression_type="lz4",
         producer_linger=0.005,
@@ -128,9 +129,10 @@ def build_app(
     )
     app.cascadecast = core
     _add_agent(app, core, source, settings)
-    _add_lifecycle(app, core, source)
+    changelogs = FaustChangelogs(app)
+    _add_lifecycle(app, core, source, changelogs)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
-    _add_pages(app, core)
+    add_pages(app, core, changelogs)
     return app
 
 
@@ -182,24 +184,26 @@ def _die(error: Exception) -> None:
     os._exit(EXIT_FAULT)
 
 
-def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT) -> None:
+def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT, changelogs: FaustChangelogs) -> None:
     topic = source.get_topic_name()
 
     @app.on_rebalance_complete.connect
     async def take_over(sender: Any, **_: Any) -> None:
         del sender
+        rebalances = changelogs.rebalances()
         numbers = {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
         try:
-            await core.own(numbers)
+            await core.own(numbers, lambda: changelogs.rebalances() == rebalances)
         except Exception as error:
             _die(error)
-        core.metrics.ready.set(1)
-        log.info("ready", partitions=sorted(numbers))
+        core.ready = changelogs.rebalances() == rebalances
+        if core.ready:
+            log.info("ready", partitions=sorted(numbers))
 
     @app.on_partitions_revoked.connect
     async def step_back(sender: Any, revoked: set[faust.types.TP], **_: Any) -> None:
         del sender, revoked
-        core.metrics.ready.set(0)
+        core.ready = False
 
     @app.on_before_shutdown.connect
     async def finish(sender: Any, **_: Any) -> None:
@@ -224,26 +228,3 @@ def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> 
     @app.task
     async def follow_the_model_store() -> None:
         await watch.run(poll_seconds)
-
-
-def _add_pages(app: faust.App, core: WorkerCore) -> None:
-    @app.page("/metrics")
-    async def metrics(view: View, request: Request) -> Response:
-        del request
-        return view.bytes(core.metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    @app.page("/healthz")
-    async def healthz(view: View, request: Request) -> Response:
-        del request
-        return view.json({"status": "ok"})
-
-    @app.page("/readyz")
-    async def readyz(view: View, request: Request) -> Response:
-        del request
-        ready = core.metrics.ready._value.get() == 1.0
-        body = {
-            "ready": ready,
-            "partitions": sorted(core.assigned),
-            "models": core.models(),
-        }
-        return view.json(body, status=200 if ready else 503)

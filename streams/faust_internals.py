@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import faust
@@ -69,6 +69,36 @@ class TableSegmentStore(SegmentStore):
         sent = await acknowledged
         # Up to here the local store need not read the changelog again.
         self._table.data.set_persisted_offset(sent.topic_partition, sent.offset)
+
+
+class FaustChangelogs:
+    """How far the app's reading of changelogs is."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    def joining(self) -> bool:
+        """Whether the group is still deciding who has which partition."""
+        return bool(self._app.rebalancing and not self._app.tables.recovery.in_recovery)
+
+    def records_remaining(self) -> int:
+        """Records of our own partitions' changelogs still to be read."""
+        return _total(self._app.tables.recovery.active_remaining)
+
+    def standby_records_remaining(self) -> int:
+        """Records of the changelogs of which we keep a copy."""
+        return _total(self._app.tables.recovery.standby_remaining)
+
+    def rebalances(self) -> int:
+        """How often partitions were about to move: whoever finds it changed may have lost its own."""
+        return int(self._app.rebalancing_count)
+
+
+def _total(remaining: Callable[[], Mapping[Any, int]]) -> int:
+    try:
+        return sum(max(0, records) for records in remaining().values())
+    except TypeError:  # some offsets are not known yet
+        return 0
 
 
 class BoundedWorker(faust.Worker):  # type: ignore[misc]  # Faust carries no types

@@ -183,6 +183,21 @@ class WorkerMetrics:
             ["partition"],
             registry=self.registry,
         )
+        self.recovery_records = Gauge(
+            "cascadecast_recovery_records_remaining",
+            "Records of the changelog still to be read before the state can be; 0 when none.",
+            registry=self.registry,
+        )
+        self.recovery_partitions = Gauge(
+            "cascadecast_recovery_partitions_remaining",
+            "Partitions whose state is still to be read.",
+            registry=self.registry,
+        )
+        self.standby_records = Gauge(
+            "cascadecast_standby_records_remaining",
+            "Records of other workers' changelogs that this worker's copies lack.",
+            registry=self.registry,
+        )
         self.ready = Gauge("cascadecast_ready", "1 when assigned, recovered and loaded.", registry=self.registry)
         for fate in Fate:
             self.events.labels(fate.value)

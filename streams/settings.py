@@ -137,7 +137,17 @@ class Settings(BaseSettings):
     batch_within_seconds: float = Field(0.05, gt=0, le=5, description="Wall time a micro-batch may fill.")
     inference_batch: int = Field(64, ge=1, le=4096)
     inference_threads: int = Field(1, ge=1)
-    session_timeout_seconds: float = Field(20.0, ge=6, description="Wall time after which a dead worker is replaced.")
+    session_timeout_seconds: float = Field(10.0, ge=6, description="Wall time after which a dead worker is replaced.")
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9._-]+$",
+        max_length=200,
+        description="A name of this worker alone, the same after a restart: one within session_timeout_seconds then "
+        "moves no partition.",
+    )
+    standby_replicas: int = Field(
+        1, ge=0, le=8, description="Other workers that keep a copy of each partition's state, to take over at once."
+    )
     commit_interval_seconds: float = Field(1.0, gt=0, description="Wall time between offset commits.")
     idle_after_seconds: float = Field(
         30.0, gt=0, description="Wall time without events before a live partition is idle."

@@ -107,6 +107,8 @@ class WorkerCore:
         self._open_store = open_store
         self.metrics = metrics
         self.assigned: dict[int, Assigned] = {}
+        self.to_recover: set[int] = set()  # ours, and not read yet
+        self.ready = False
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -126,30 +128,41 @@ class WorkerCore:
 
     # --- partitions
 
-    async def own(self, partitions: set[int]) -> None:
+    async def own(self, partitions: set[int], still_ours: Callable[[], bool] = lambda: True) -> None:
         """Take over exactly ``partitions``: recover the new ones from durable state, let the others go.
 
         A partition that stayed ours through the rebalance is read again too when its log grew elsewhere meanwhile.
+        Returns early when ``still_ours`` turns false: the next rebalance says what is ours then, and a log that may be
+        another worker's by now must not be opened.
         """
         for number in sorted(set(self.assigned) - partitions):
             await self.disown(number)
+        self.to_recover = {
+            number
+            for number in partitions
+            if (known := self.assigned.get(number)) is None or not known.log.is_current()
+        }
         for number in sorted(partitions):
-            known = self.assigned.get(number)
-            if known is None or not known.log.is_current():
-                await self._recover(number)
-            else:
-                known.flow.after_rebalance()
+            if number not in self.to_recover:
+                self.assigned[number].flow.after_rebalance()
+            elif still_ours():
+                await self._recover(number, still_ours)
         self._wake.set()
 
-    async def _recover(self, number: int) -> None:
+    async def _recover(self, number: int, still_ours: Callable[[], bool]) -> None:
         started = time.perf_counter()
-        await self._outputs.take_over(number)
         partition = Partition(number, self._settings)
         segments = SegmentLog(self._open_store(number))
-        read = await segments.recover(partition)
+        # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
+        read = await asyncio.to_thread(segments.load, partition)
+        if not still_ours():
+            return
+        await self._outputs.take_over(number)
+        await segments.open_epoch(partition)
         # Without any state the events are read from their beginning, whatever was once committed.
         position = segments.next_offset if segments.next_offset >= 0 else await self._source.earliest(number)
         self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
+        self.to_recover.discard(number)
         one.live = self._is_live(partition)
         seconds = time.perf_counter() - started
         self.metrics.recovery.labels(str(number)).set(seconds)
@@ -270,11 +283,7 @@ class WorkerCore:
         Raises what a round could not be published for: the worker must not go on as if it were out. After a restart it
         is made again.
         """
-        while not self._stopping:
-            if self._fault is not None:
-                async with self._progress:
-                    self._progress.notify_all()
-                raise self._fault
+        while not self._stopping and self._fault is None:
             dues, matured = self._collect()
             if not dues and not matured:
                 self._wake.clear()
@@ -291,6 +300,10 @@ class WorkerCore:
             self._rounds.add(task)
             task.add_done_callback(self._round_ended)
             self._computing = False
+        if self._fault is not None:
+            async with self._progress:
+                self._progress.notify_all()
+            raise self._fault
 
     def _round_ended(self, task: asyncio.Task[None]) -> None:
         self._rounds.discard(task)

@@ -234,6 +234,18 @@ async def test_a_partition_that_went_elsewhere_and_came_back_is_read_again(engin
     assert rig.core.assigned[0].partition is not kept
 
 
+async def test_a_partition_that_moves_on_while_it_is_read_is_not_opened(engine_settings: Settings) -> None:
+    """An epoch opened by a former owner would make readers ignore what the present one writes."""
+    owner, late = Rig(engine_settings), Rig(engine_settings)
+    late.stores = owner.stores
+    await owner.core.own({0})
+    written = dict(owner.stores[0].segments)
+    await late.core.own({0}, lambda: False)
+    assert late.core.assigned == {}
+    assert owner.stores[0].segments == written
+    assert owner.core.assigned[0].log.is_current()
+
+
 async def test_a_cascade_that_a_model_cannot_digest_costs_only_its_own_forecast(engine_settings: Settings) -> None:
     events = cascade_events("fine", 1000.0, [1.0]) + cascade_events("indigestible", 1000.0, [1.0])
     rig = Rig(engine_settings)
