@@ -10,6 +10,7 @@ from typing import Any, Final
 import faust
 import structlog
 
+from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
     MAX_SEGMENT_BYTES,
@@ -28,6 +29,8 @@ from streams.pages import add_pages
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
+from streams.watchdog import Limits
+from streams.watchdog_thread import Watchdog
 from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
 
 log = structlog.get_logger("cascadecast.app")
@@ -98,6 +101,7 @@ def build_app(
         logging_config={"version": 1, "disable_existing_loggers": False},
         loghandlers=[log_handler],
     )
+    BoundedWorker.on_fault = _die
     BoundedWorker.shutdown_seconds = settings.drain_timeout_seconds + SHUTDOWN_SLACK_SECONDS
     source = app.topic(
         f"{settings.topic_prefix}.events",
@@ -130,9 +134,17 @@ def build_app(
     app.cascadecast = core
     _add_agent(app, core, source, settings)
     changelogs = FaustChangelogs(app)
+    watchdog = Watchdog(
+        core,
+        lambda: (changelogs.rebalances(), changelogs.records_remaining(), len(core.to_recover)),
+        KafkaEventEnds(settings),
+        Limits(settings.watchdog_loop_seconds, settings.watchdog_stall_seconds),
+        holds_input_back=not settings.shed,
+    )
     _add_lifecycle(app, core, source, changelogs)
+    _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
-    add_pages(app, core, changelogs)
+    add_pages(app, core, changelogs, watchdog)
     return app
 
 
@@ -179,7 +191,7 @@ def _time(value: bytes) -> float | None:
         return None
 
 
-def _die(error: Exception) -> None:
+def _die(error: BaseException) -> None:
     log.critical("the worker cannot go on and exits; its restart recovers", exc_info=error)
     os._exit(EXIT_FAULT)
 
@@ -222,6 +234,15 @@ def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT, chang
     @app.timer(IDLE_CHECK_SECONDS)
     async def clock() -> None:
         await core.tick()
+
+
+def _add_watchdog(app: faust.App, watchdog: Watchdog) -> None:
+    BoundedWorker.on_loop = watchdog.start
+
+    @app.on_before_shutdown.connect
+    async def end(sender: Any, **_: Any) -> None:
+        del sender
+        watchdog.stop()
 
 
 def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> None:

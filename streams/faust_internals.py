@@ -1,6 +1,6 @@
 """Everything of Faust that is touched beyond its documented interface, in one place.
 
-A bounded shutdown: Faust waits for its clients, which wait for a broker that may be gone.
+A certain end: Faust waits for its clients, which wait for a broker that may be gone.
 
 A table write addressed to a partition: the public ``table[key] = value`` takes the partition from a task-local
 "current event", which batched consumption does not have, and returns before the changelog has acknowledged. Nor does it
@@ -11,6 +11,7 @@ offset up to which the local store is complete. Pinned by ``tests/integration/te
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -102,11 +103,26 @@ def _total(remaining: Callable[[], Mapping[Any, int]]) -> int:
 
 
 class BoundedWorker(faust.Worker):  # type: ignore[misc]  # Faust carries no types
-    """A Faust worker that is gone `shutdown_seconds` after a signal told it to stop, whatever it waits for."""
+    """A Faust worker whose end is certain.
+
+    It is gone ``shutdown_seconds`` after a signal told it to stop, whatever it waits for, and at once when one of its
+    services crashed: Faust would wait for the others, which may wait for a Kafka that is gone.
+    """
 
     shutdown_seconds: ClassVar[float] = 60.0
+    on_loop: ClassVar[Callable[[asyncio.AbstractEventLoop], None]]
+    """Called with the event loop once it runs."""
+    on_fault: ClassVar[Callable[[BaseException], None]]
+    """Called with the reason of a crash."""
     EXIT_NOT_DRAINED: ClassVar[int] = 75
     """EX_TEMPFAIL: stopped before all was finished; what was not committed is done again by the next owner."""
+
+    _stopping_by_signal = False
+
+    async def on_first_start(self) -> None:
+        """Start, and tell of the loop."""
+        await super().on_first_start()
+        type(self).on_loop(asyncio.get_running_loop())
 
     def _on_sigterm(self) -> None:
         self._bound_shutdown()
@@ -116,7 +132,13 @@ class BoundedWorker(faust.Worker):  # type: ignore[misc]  # Faust carries no typ
         self._bound_shutdown()
         super()._on_sigint()
 
+    def _crash(self, reason: BaseException) -> None:
+        super()._crash(reason)
+        if not self._stopping_by_signal:
+            type(self).on_fault(reason)
+
     def _bound_shutdown(self) -> None:
+        self._stopping_by_signal = True
         timer = threading.Timer(self.shutdown_seconds, os._exit, (self.EXIT_NOT_DRAINED,))
         timer.daemon = True
         timer.start()

@@ -7,10 +7,11 @@ from faust.web import Request, Response, View
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from streams.readiness import ChangelogReading, look, show
+from streams.watchdog_thread import Watchdog
 from streams.worker import WorkerCore
 
 
-def add_pages(app: faust.App, core: WorkerCore, changelogs: ChangelogReading) -> None:
+def add_pages(app: faust.App, core: WorkerCore, changelogs: ChangelogReading, watchdog: Watchdog) -> None:
     """Serve ``/metrics``, ``/healthz`` and ``/readyz``."""
 
     @app.page("/metrics")
@@ -22,7 +23,8 @@ def add_pages(app: faust.App, core: WorkerCore, changelogs: ChangelogReading) ->
     @app.page("/healthz")
     async def healthz(view: View, request: Request) -> Response:
         del request
-        return view.json({"status": "ok"})
+        page = watchdog.page()
+        return view.json(page, status=200 if page["status"] == "ok" else 503)
 
     @app.page("/readyz")
     async def readyz(view: View, request: Request) -> Response:

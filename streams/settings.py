@@ -161,6 +161,14 @@ class Settings(BaseSettings):
     http_port: int = Field(6066, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    watchdog_loop_seconds: float = Field(
+        60.0, ge=1, description="Wall time for which the event loop may not answer before the worker exits."
+    )
+    watchdog_stall_seconds: float = Field(
+        300.0,
+        ge=1,
+        description="Wall time without any progress, though there is work and Kafka answers, before the worker exits.",
+    )
     drain_timeout_seconds: float = Field(30.0, gt=0, description="Wall time for finishing work after SIGTERM.")
 
     @field_validator("models", "challengers", mode="before")

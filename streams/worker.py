@@ -109,6 +109,8 @@ class WorkerCore:
         self.assigned: dict[int, Assigned] = {}
         self.to_recover: set[int] = set()  # ours, and not read yet
         self.ready = False
+        self.rounds_done = 0
+        self._recovering: tuple[Partition, SegmentLog] | None = None
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -153,6 +155,7 @@ class WorkerCore:
         started = time.perf_counter()
         partition = Partition(number, self._settings)
         segments = SegmentLog(self._open_store(number))
+        self._recovering = partition, segments
         # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
         read = await asyncio.to_thread(segments.load, partition)
         if not still_ours():
@@ -314,10 +317,21 @@ class WorkerCore:
     def _in_hand(self) -> bool:
         if self._fault is not None:
             return False  # it will not get better by waiting
-        return bool(self._ingesting or self._computing or self._rounds or self._anything_due())
+        return bool(self._ingesting or self.is_forecasting())
+
+    def is_forecasting(self) -> bool:
+        """Whether forecasts are due, computed or published."""
+        return bool(self._computing or self._rounds or self._anything_due())
+
+    def recovered_so_far(self) -> tuple[int, int]:
+        """Segments and cascades read of the partition that is being recovered; they grow while it proceeds."""
+        if self._recovering is None:
+            return 0, 0
+        partition, segments = self._recovering
+        return segments.segments, len(partition.store)
 
     def _anything_due(self) -> bool:
-        return any(one.partition.has_due() for one in self.assigned.values() if not one.advancing)
+        return any(one.partition.has_due() for one in list(self.assigned.values()) if not one.advancing)
 
     def _collect(self) -> tuple[list[Due], list[Matured]]:
         """A round: up to one inference batch from each partition, so that none starves, and what has matured."""
@@ -354,6 +368,7 @@ class WorkerCore:
             metrics.failed.labels(run.model, run.role.value).inc(run.failed)
             metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
             metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
+        self.rounds_done += 1
         async with self._progress:
             self._progress.notify_all()
 
