@@ -144,7 +144,7 @@ def build_app(
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
-    add_pages(app, core, changelogs, watchdog)
+    add_pages(app, core, changelogs, watchdog, settings.http_secret())
     return app
 
 

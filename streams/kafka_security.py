@@ -34,11 +34,6 @@ class KafkaSecurity:
                 f"kafka_security_protocol {self.protocol} needs kafka_username and kafka_password (or "
                 "kafka_password_file)"
             )
-        if not self.uses_tls and (self.ca_file or self.certificate_file):
-            raise UserError(
-                f"kafka_ca_file and kafka_certificate_file are of no use with kafka_security_protocol {self.protocol}: "
-                "set it to SSL or SASL_SSL"
-            )
         if self.key_file is not None and self.certificate_file is None:
             raise UserError("kafka_key_file needs kafka_certificate_file: the certificate that belongs to it")
 

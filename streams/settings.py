@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import tomllib
@@ -21,6 +22,9 @@ from pydantic_settings import (
 from graph.errors import UserError
 from streams.kafka_security import KafkaSecurity
 
+PREFIX = "CASCADECAST_"
+"""Of the environment variables that are settings; there may be no others."""
+
 CONFIG_VARIABLE = "CASCADECAST_CONFIG"
 
 
@@ -34,7 +38,7 @@ class Settings(BaseSettings):
     Durations are seconds of event time unless the name says ``wall``.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CASCADECAST_", extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_nested_delimiter="__")
 
     # --- engine: what is forecast, and when. These fields alone decide the forecasts made of a given input.
     horizon_seconds: float = Field(86_400.0, gt=0, description="Age at which popularity is forecast.")
@@ -159,6 +163,13 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(6066, ge=0, le=65535)
+    http_token: SecretStr | None = Field(
+        None, description="What a client of /metrics must send as bearer token; the probes need none."
+    )
+    http_token_file: Path | None = Field(None, description="File that holds it, and nothing else.")
+    http_open: bool = Field(
+        False, description="Whether other machines may read the pages without a token, where http_host lets them in."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     watchdog_loop_seconds: float = Field(
@@ -196,6 +207,11 @@ class Settings(BaseSettings):
 
     def kafka_security(self) -> KafkaSecurity:
         """How to connect to Kafka. Raises SettingsError or UserError for what is missing or cannot be read."""
+        demands = self.model_fields_set & {"kafka_ca_file", "kafka_certificate_file", "kafka_username"}
+        if demands and "kafka_security_protocol" not in self.model_fields_set:
+            raise SettingsError(
+                f"setting {min(demands)} is of no use without kafka_security_protocol: SSL, SASL_SSL or SASL_PLAINTEXT"
+            )
         return KafkaSecurity(
             self.kafka_security_protocol,
             self.kafka_ca_file,
@@ -206,6 +222,16 @@ class Settings(BaseSettings):
             self.kafka_username,
             _secret(self.kafka_password, self.kafka_password_file, "kafka_password"),
         )
+
+    def http_secret(self) -> str | None:
+        """The token of the HTTP pages. Raises SettingsError where other machines could read them without one."""
+        token = _secret(self.http_token, self.http_token_file, "http_token")
+        if token is None and not self.http_open and not is_loopback(self.http_host):
+            raise SettingsError(
+                f"setting http_host: other machines can reach {self.http_host}; give http_token or http_token_file, "
+                "or set http_open to true if all that can reach it may read the metrics"
+            )
+        return token
 
     @property
     def retention_seconds(self) -> float:
@@ -238,6 +264,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     path = os.environ.get(CONFIG_VARIABLE)
     if path:
         _check_toml(Path(path))
+    check_environment()
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
@@ -248,9 +275,35 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
             hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
             raise SettingsError(f"{path or 'options'}: there is no setting {name}: {hint}") from None
         raise SettingsError(
-            f"setting {name}: {first['msg']} (got {first.get('input')!r}); set it by option, "
+            f"setting {name}: {first['msg']}{_shown(name, first.get('input'))}; set it by option, "
             f"CASCADECAST_{name.upper()} or the configuration file"
         ) from None
+
+
+def _shown(name: str, value: object) -> str:
+    """The value that was given, unless it is or may hold a secret."""
+    secret = any(part in name for part in ("password", "token"))
+    return "" if secret or isinstance(value, dict) else f" (got {value!r})"
+
+
+def check_environment() -> None:
+    """Raises SettingsError for a variable that looks like a setting and is none, naming the nearest."""
+    variables = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in variables:
+            near = get_close_matches(variable.upper(), variables, 1)
+            hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
+            raise SettingsError(f"environment variable {variable}: there is no such setting: {hint}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a name other than localhost counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _secret(value: SecretStr | None, path: Path | None, name: str) -> str | None:
