@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +11,13 @@ import pytest
 from graph import Event, Kind, write_events
 from streams.broker import EmbeddedBroker
 from streams.broker.listener import Listener
+from streams.doctor import Verdict, check_broker
 from streams.kafka_clients import KafkaRefusedError, KafkaUnreachableError, connect
 from streams.kafka_security import KafkaSecurity
+from streams.replay import ReplayPlan, replay
+from streams.settings import load_settings
+from streams.state_export import export_state
+from streams.topics import create_topics, declared_topics
 from tests.integration.certificates import Authority
 from tests.integration.harness import Stream, Worker
 
@@ -65,44 +67,32 @@ def fortress(kafka_jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Fortress(broker, authority, directory)
 
 
-def command(settings: dict[str, str], stream: Stream, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = Stream(stream.bootstrap_servers, stream.prefix, settings).environment()
-    return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *arguments], env=environment, capture_output=True, text=True, timeout=120
-    )
-
-
 def test_topics_replay_worker_and_export_go_through_tls_and_sasl(
-    fortress: Fortress, topic_prefix: str, tmp_path: Path
+    fortress: Fortress, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = tmp_path / "password"
     secret.write_text(f"{PASSWORD}\n")
     settings = fortress.settings(secret) | {"MODELS": "seismic", "PROCESSING_GUARANTEE": "exactly_once"}
-    stream = Stream(fortress.broker.bootstrap_servers, topic_prefix, settings)
-    made = command(settings, stream, "topics", "create", "--partitions", "4", "--topic-prefix", topic_prefix)
-    assert made.returncode == 0, made.stderr
+    stream = Stream(fortress.broker.bootstrap_servers, topic_prefix, settings, partitions=1)
+    for name, value in stream.environment().items():
+        monkeypatch.setenv(name, value)
+    create_topics(stream.bootstrap_servers, declared_topics(1, 1, topic_prefix))
     post = Event(id="p", cascade="p", kind=Kind.POST, time=1.4e9, user="u")
     reposts = [
         Event(id=f"r{n}", cascade="p", kind=Kind.REPOST, time=1.4e9 + 60 * n, user=f"u{n}", parent="p")
         for n in range(1, 20)
     ]
     write_events(tmp_path / "events.jsonl", [post, *reposts])
-    played = command(
-        settings, stream, "replay", str(tmp_path / "events.jsonl"), "--topic-prefix", topic_prefix, "--json"
-    )
-    assert played.returncode == 0, played.stderr
+    replay(ReplayPlan(str(tmp_path / "events.jsonl"), stream.bootstrap_servers, topic_prefix))
     with Worker(stream, tmp_path) as worker:
         worker.wait_ready(120)
         worker._wait(lambda: worker.idle() and worker.metrics()["cascadecast_forecasts_made_total"] > 5, 60, "done")
-        log = worker.log_path.read_text()
+        told = worker.log_path.read_text() + worker.get("/metrics")[1] + worker.get("/readyz")[1]
         assert worker.terminate() == 0
-    exported = command(settings, stream, "state", "export", "--app-id", stream.app_id)
-    assert json.loads(exported.stdout.splitlines()[0])["size"] == 19, exported.stderr
-    examined = command(settings, stream, "doctor", "--json")
-    assert json.loads(examined.stdout)["results"][-1]["verdict"] == "ok", examined.stdout
-    for told in (log, made.stdout + made.stderr, played.stdout + played.stderr, exported.stderr, examined.stdout):
-        assert PASSWORD not in told
-        assert KEY_PASSWORD not in told
+    assert [(found.cascade, found.size) for found in export_state(load_settings())] == [("p", 19)]
+    finding = check_broker(stream.bootstrap_servers)
+    assert finding.verdict is Verdict.OK
+    assert not [said for said in (told, str(finding)) if PASSWORD in said or KEY_PASSWORD in said]
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
