@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test unit lint bench clean
+.PHONY: help install demo test unit lint bench audit clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -37,6 +37,10 @@ lint: $(INSTALLED) ## Style and types
 bench: $(INSTALLED) ## Figures and ratios, as JSON
 	$(BIN)/cascadecast bench state --json
 	$(BIN)/cascadecast bench forecasters --json
+
+audit: $(INSTALLED) ## Known vulnerabilities of what is installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test,audit]'
+	$(BIN)/python .ci/audit.py
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
