@@ -127,10 +127,11 @@ class TransactionalOutputs:
         self._writers[partition] = _Writer(producer, progress, asyncio.Lock())
 
     async def release(self, partition: int) -> None:
-        """Close the partition's producer."""
+        """Close the partition's producer, once what it has begun is out."""
         writer = self._writers.pop(partition, None)
         if writer is not None:
-            await writer.producer.stop()
+            async with writer.lock:
+                await writer.producer.stop()
 
     async def publish(self, partition: int, outputs: Sequence[Output], forecasts_before: float) -> list[Output]:
         """Publish what is not out yet, in one transaction with the note that it is."""
@@ -138,6 +139,8 @@ class TransactionalOutputs:
         if writer is None:
             raise SupersededError(f"partition {partition} is another worker's")
         async with writer.lock:  # waiters get it in the order in which they asked, so forecasts stay in order
+            if self._writers.get(partition) is not writer:
+                raise SupersededError(f"partition {partition} was let go")
             wanted = [output for output in outputs if not writer.progress.has(output.key)]
             if wanted:
                 progress = writer.progress.after([output.key for output in wanted], forecasts_before)

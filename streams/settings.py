@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     delivery_timeout_seconds: float = Field(
         120.0,
         ge=10,
+        le=900,  # of Kafka, for transactions: transaction.max.timeout.ms
         description="Wall time for Kafka to acknowledge a record; beyond it the worker exits, to be restarted.",
     )
     data_dir: Path = Field(Path("cascadecast-data"), description="Local copy of the durable state.")
