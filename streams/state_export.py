@@ -45,7 +45,7 @@ def export_state(settings: Settings) -> Iterator[CascadeState]:
     topic = changelog_topic(settings.app_id)
     consumer = Consumer(
         {
-            **kafka_client_config(settings.bootstrap_servers),
+            **kafka_client_config(settings.bootstrap_servers, settings.kafka_security()),
             "group.id": f"{settings.app_id}-state-export",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
