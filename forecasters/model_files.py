@@ -33,6 +33,13 @@ def checked_name(text: str, what: str = "model name") -> str:
     return text
 
 
+def within(root: Path, path: Path) -> Path:
+    """``path`` if it lies below ``root`` when all links are followed; raises `ModelStoreError` otherwise."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ModelStoreError(f"{path}: leads out of {root}; put the files themselves there")
+    return path
+
+
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Write config.json; the format version is added here. Numbers must be finite."""
     text = json.dumps({"format": FORMAT, **config}, indent=2, allow_nan=False)
@@ -42,7 +49,7 @@ def write_config(directory: Path, config: dict[str, Any]) -> None:
 def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any]:
     """Read config.json; raises `ModelStoreError` when it is missing, damaged, too new, or of another
     forecaster."""
-    path = directory / CONFIG_FILE
+    path = within(directory, directory / CONFIG_FILE)
     config = _read_json(path)
     if config.get("format") != FORMAT:
         raise ModelStoreError(
@@ -62,7 +69,7 @@ def write_tensors(directory: Path, tensors: dict[str, NDArray[Any]]) -> None:
 
 def read_tensors(directory: Path) -> dict[str, NDArray[Any]]:
     """Read model.safetensors; raises `ModelStoreError` when it is missing or damaged."""
-    path = directory / TENSORS_FILE
+    path = within(directory, directory / TENSORS_FILE)
     try:
         return dict(load_file(path))
     except FileNotFoundError as error:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
-from forecasters.model_files import CARD_FILE, CONFIG_FILE, NAME, checked_name, read_config, write_config
+from forecasters.model_files import CARD_FILE, CONFIG_FILE, NAME, checked_name, read_config, within, write_config
 from forecasters.promotions import ALIASES, Promotion, Promotions, changing, replace_text
 
 SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
@@ -112,7 +112,8 @@ class ModelStore:
             also = f"; shipped: {shipped}" if shipped else ""
             raise ModelStoreError(f"{self.root}: {name} has no version or alias {version!r} (versions: {listed}{also})")
         called = tuple(alias for alias, target in sorted(aliases.items()) if target == wanted)
-        return StoredModel(name, wanted, holder.root / name / wanted, holder.shipped, called)
+        directory = within(holder.root, holder.root / name / wanted)
+        return StoredModel(name, wanted, directory, holder.shipped, called)
 
     def next_version(self, name: str) -> str:
         """The smallest whole number above all numeric versions, the shipped ones too, as text."""

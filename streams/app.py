@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any, Final
 
 import faust
 import structlog
-from faust.web import Request, Response, View
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from streams.faust_internals import BoundedWorker, TableSegmentStore
+from streams.event_ends import KafkaEventEnds
+from streams.faust_clients import (
+    MAX_REQUEST_BYTES,
+    MAX_SEGMENT_BYTES,
+    FaustPublisher,
+    FaustSource,
+    committed_reader,
+    transactional_producers,
+)
+from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
 from streams.inference import ForecastService
 from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
+from streams.outputs import TransactionalOutputs
+from streams.pages import add_pages
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
-from streams.worker import IDLE_CHECK_SECONDS, Message, WorkerCore
+from streams.watchdog import Limits
+from streams.watchdog_thread import Watchdog
+from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
 
 log = structlog.get_logger("cascadecast.app")
 
@@ -42,46 +52,6 @@ ROCKSDB_OPTIONS: Final = {
 }
 
 
-class FaustPublisher:
-    """Publishes through the app's producer; keys decide the partition by Kafka's own murmur2."""
-
-    def __init__(self, app: faust.App, prefix: str) -> None:
-        self._app = app
-        self._prefix = prefix
-
-    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
-        """Send and wait for every acknowledgement; raises what the producer raises."""
-        send = self._app.producer.send
-        name = f"{self._prefix}.{topic}"
-        futures = [await send(name, key, value, None, None, headers) for key, value, headers in messages]
-        await asyncio.gather(*futures)
-
-
-class FaustSource:
-    """The events topic as the app's consumer reads it."""
-
-    def __init__(self, app: faust.App, topic: str) -> None:
-        self._app = app
-        self._topic = topic
-
-    def _tp(self, partition: int) -> faust.types.TP:
-        return faust.types.TP(self._topic, partition)
-
-    async def earliest(self, partition: int) -> int:
-        """The first offset there is."""
-        found = await self._app.consumer.earliest_offsets(self._tp(partition))
-        return int(found[self._tp(partition)])
-
-    async def rewind(self, partition: int, offset: int) -> None:
-        """Deliver again from ``offset`` on."""
-        await self._app.consumer.seek(self._tp(partition), offset)
-
-    def end(self, partition: int) -> int | None:
-        """One past the last offset the consumer has heard of."""
-        found: int | None = self._app.consumer.highwater(self._tp(partition))
-        return found
-
-
 def build_app(
     settings: Settings,
     service: ForecastService,
@@ -95,6 +65,7 @@ def build_app(
     app = faust.App(
         settings.app_id,
         broker=";".join(f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")),
+        broker_credentials=settings.kafka_security().faust_credentials(),
         store="rocksdb://",
         datadir=str(settings.data_dir.absolute()),
         topic_partitions=partitions,
@@ -107,13 +78,14 @@ def build_app(
         stream_buffer_maxsize=settings.batch_max_events * 2,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
+        table_standby_replicas=settings.standby_replicas,
+        consumer_group_instance_id=settings.instance_id,
         producer_acks=-1,
         producer_compression_type="lz4",
         producer_linger=0.005,
         producer_max_batch_size=131_072,
-        producer_max_request_size=2
-        * 1024
-        * 1024,  # the largest record Kafka takes by default, and a dead letter's headers
+        producer_max_request_size=MAX_REQUEST_BYTES,
+        producer_request_timeout=settings.delivery_timeout_seconds,
         consumer_auto_offset_reset="earliest",
         Worker=BoundedWorker,
         web_host=settings.http_host,
@@ -129,6 +101,7 @@ def build_app(
         logging_config={"version": 1, "disable_existing_loggers": False},
         loghandlers=[log_handler],
     )
+    BoundedWorker.on_fault = _die
     BoundedWorker.shutdown_seconds = settings.drain_timeout_seconds + SHUTDOWN_SLACK_SECONDS
     source = app.topic(
         f"{settings.topic_prefix}.events",
@@ -145,6 +118,7 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
+        extra_topic_configs={"max.message.bytes": str(MAX_SEGMENT_BYTES)},
         help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
@@ -155,13 +129,29 @@ def build_app(
         FaustSource(app, source.get_topic_name()),
         lambda number: TableSegmentStore(table, number),
         metrics,
+        _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
     )
     app.cascadecast = core
     _add_agent(app, core, source, settings)
-    _add_lifecycle(app, core, source)
+    changelogs = FaustChangelogs(app)
+    watchdog = Watchdog(
+        core,
+        lambda: (changelogs.rebalances(), changelogs.records_remaining(), len(core.to_recover)),
+        KafkaEventEnds(settings),
+        Limits(settings.watchdog_loop_seconds, settings.watchdog_stall_seconds),
+        holds_input_back=not settings.shed,
+    )
+    _add_lifecycle(app, core, source, changelogs)
+    _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
-    _add_pages(app, core)
+    add_pages(app, core, changelogs, watchdog, settings.http_secret())
     return app
+
+
+def _transactions(settings: Settings) -> TransactionalOutputs:
+    return TransactionalOutputs(
+        transactional_producers(settings), committed_reader(settings), settings.app_id, settings.topic_prefix
+    )
 
 
 def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:
@@ -201,29 +191,31 @@ def _time(value: bytes) -> float | None:
         return None
 
 
-def _die(error: Exception) -> None:
+def _die(error: BaseException) -> None:
     log.critical("the worker cannot go on and exits; its restart recovers", exc_info=error)
     os._exit(EXIT_FAULT)
 
 
-def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT) -> None:
+def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT, changelogs: FaustChangelogs) -> None:
     topic = source.get_topic_name()
 
     @app.on_rebalance_complete.connect
     async def take_over(sender: Any, **_: Any) -> None:
         del sender
+        rebalances = changelogs.rebalances()
         numbers = {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}
         try:
-            await core.own(numbers)
+            await core.own(numbers, lambda: changelogs.rebalances() == rebalances)
         except Exception as error:
             _die(error)
-        core.metrics.ready.set(1)
-        log.info("ready", partitions=sorted(numbers))
+        core.ready = changelogs.rebalances() == rebalances
+        if core.ready:
+            log.info("ready", partitions=sorted(numbers))
 
     @app.on_partitions_revoked.connect
     async def step_back(sender: Any, revoked: set[faust.types.TP], **_: Any) -> None:
         del sender, revoked
-        core.metrics.ready.set(0)
+        core.ready = False
 
     @app.on_before_shutdown.connect
     async def finish(sender: Any, **_: Any) -> None:
@@ -244,30 +236,16 @@ def _add_lifecycle(app: faust.App, core: WorkerCore, source: faust.TopicT) -> No
         await core.tick()
 
 
+def _add_watchdog(app: faust.App, watchdog: Watchdog) -> None:
+    BoundedWorker.on_loop = watchdog.start
+
+    @app.on_before_shutdown.connect
+    async def end(sender: Any, **_: Any) -> None:
+        del sender
+        watchdog.stop()
+
+
 def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> None:
     @app.task
     async def follow_the_model_store() -> None:
         await watch.run(poll_seconds)
-
-
-def _add_pages(app: faust.App, core: WorkerCore) -> None:
-    @app.page("/metrics")
-    async def metrics(view: View, request: Request) -> Response:
-        del request
-        return view.bytes(core.metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    @app.page("/healthz")
-    async def healthz(view: View, request: Request) -> Response:
-        del request
-        return view.json({"status": "ok"})
-
-    @app.page("/readyz")
-    async def readyz(view: View, request: Request) -> Response:
-        del request
-        ready = core.metrics.ready._value.get() == 1.0
-        body = {
-            "ready": ready,
-            "partitions": sorted(core.assigned),
-            "models": core.models(),
-        }
-        return view.json(body, status=200 if ready else 503)

@@ -43,7 +43,7 @@ class ChangelogReader:
 
     def partitions(self) -> list[int]:
         """Of the changelog. Raises UserError when Kafka or the changelog is not there."""
-        _, metadata = connect(self._settings.bootstrap_servers)
+        _, metadata = connect(self._settings.bootstrap_servers, self._settings.kafka_security())
         found = metadata.topics.get(self.topic)
         if found is None or not found.partitions:
             raise UserError(f"no topic {self.topic}: no worker with app id {self._settings.app_id!r} has run here")
@@ -92,7 +92,7 @@ def changelog_reader(settings: Settings) -> Iterator[ChangelogReader]:
     """A reader of the changelog of ``settings.app_id``."""
     consumer = Consumer(
         {
-            **kafka_client_config(settings.bootstrap_servers),
+            **kafka_client_config(settings.bootstrap_servers, settings.kafka_security()),
             "group.id": f"{settings.app_id}-state-tools",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -1,11 +1,12 @@
 """Everything of Faust that is touched beyond its documented interface, in one place.
 
-A bounded shutdown: Faust waits for its clients, which wait for a broker that may be gone.
+A certain end: Faust waits for its clients, which wait for a broker that may be gone.
 
 A table write addressed to a partition: the public ``table[key] = value`` takes the partition from a task-local
-"current event", which batched consumption does not have, and returns before the changelog has acknowledged. Here the
-same two steps are taken with the partition named: the local store, then the changelog record, awaited.
-Pinned by ``tests/integration/test_worker.py``.
+"current event", which batched consumption does not have, and returns before the changelog has acknowledged. Nor does it
+tell when the changelog refuses: the record waits in a buffer whose task dies of it, and the promise is never kept. Here
+the same steps are taken one by one, with the partition named: the local store, the changelog record, awaited, and the
+offset up to which the local store is complete. Pinned by ``tests/integration/test_worker.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import faust
@@ -54,7 +55,7 @@ class TableSegmentStore(SegmentStore):
         return None
 
     async def put(self, key: bytes, value: bytes) -> None:
-        """Write locally and to the changelog; returns once the changelog has acknowledged."""
+        """Write locally and to the changelog; returns once the changelog has acknowledged, raises if it does not."""
         self._db.put(key, value)
         await self._send(key, value)
 
@@ -64,16 +65,64 @@ class TableSegmentStore(SegmentStore):
         await self._send(key, None)
 
     async def _send(self, key: bytes, value: bytes | None) -> None:
-        future: asyncio.Future[Any] = self._table.send_changelog(self._partition, key, value)
-        await future
+        topic = self._table.changelog_topic.get_topic_name()
+        acknowledged = await self._table.app.producer.send(topic, key, value, self._partition, None, None)
+        sent = await acknowledged
+        # Up to here the local store need not read the changelog again.
+        self._table.data.set_persisted_offset(sent.topic_partition, sent.offset)
+
+
+class FaustChangelogs:
+    """How far the app's reading of changelogs is."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    def joining(self) -> bool:
+        """Whether the group is still deciding who has which partition."""
+        return bool(self._app.rebalancing and not self._app.tables.recovery.in_recovery)
+
+    def records_remaining(self) -> int:
+        """Records of our own partitions' changelogs still to be read."""
+        return _total(self._app.tables.recovery.active_remaining)
+
+    def standby_records_remaining(self) -> int:
+        """Records of the changelogs of which we keep a copy."""
+        return _total(self._app.tables.recovery.standby_remaining)
+
+    def rebalances(self) -> int:
+        """How often partitions were about to move: whoever finds it changed may have lost its own."""
+        return int(self._app.rebalancing_count)
+
+
+def _total(remaining: Callable[[], Mapping[Any, int]]) -> int:
+    try:
+        return sum(max(0, records) for records in remaining().values())
+    except TypeError:  # some offsets are not known yet
+        return 0
 
 
 class BoundedWorker(faust.Worker):  # type: ignore[misc]  # Faust carries no types
-    """A Faust worker that is gone `shutdown_seconds` after a signal told it to stop, whatever it waits for."""
+    """A Faust worker whose end is certain.
+
+    It is gone ``shutdown_seconds`` after a signal told it to stop, whatever it waits for, and at once when one of its
+    services crashed: Faust would wait for the others, which may wait for a Kafka that is gone.
+    """
 
     shutdown_seconds: ClassVar[float] = 60.0
+    on_loop: ClassVar[Callable[[asyncio.AbstractEventLoop], None]]
+    """Called with the event loop once it runs."""
+    on_fault: ClassVar[Callable[[BaseException], None]]
+    """Called with the reason of a crash."""
     EXIT_NOT_DRAINED: ClassVar[int] = 75
     """EX_TEMPFAIL: stopped before all was finished; what was not committed is done again by the next owner."""
+
+    _stopping_by_signal = False
+
+    async def on_first_start(self) -> None:
+        """Start, and tell of the loop."""
+        await super().on_first_start()
+        type(self).on_loop(asyncio.get_running_loop())
 
     def _on_sigterm(self) -> None:
         self._bound_shutdown()
@@ -83,7 +132,13 @@ class BoundedWorker(faust.Worker):  # type: ignore[misc]  # Faust carries no typ
         self._bound_shutdown()
         super()._on_sigint()
 
+    def _crash(self, reason: BaseException) -> None:
+        super()._crash(reason)
+        if not self._stopping_by_signal:
+            type(self).on_fault(reason)
+
     def _bound_shutdown(self) -> None:
+        self._stopping_by_signal = True
         timer = threading.Timer(self.shutdown_seconds, os._exit, (self.EXIT_NOT_DRAINED,))
         timer.daemon = True
         timer.start()

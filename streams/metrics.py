@@ -2,7 +2,7 @@
 
 The counts add up, at any instant and over any crash-free run:
 received = the sum of the fates of ``cascadecast_events_total``;
-due = made + skipped + in flight, and published by champions = made x champions - failed by champions.
+due = made + skipped + in flight, and published by champions = made x champions - failed by champions (- withheld).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from streams.learned import Learned
 from streams.learning import Unscored
 from streams.lineup import Lineup
 from streams.partition import Fate, Skipped
+from streams.progress import OutputKind
 from streams.score_board import ScoreBoard
 from streams.scores import ScoreRecord
 
@@ -89,6 +90,12 @@ class WorkerMetrics:
             "cascadecast_forecasts_published",
             "Forecast records acknowledged by Kafka.",
             ["model", "role"],
+            registry=self.registry,
+        )
+        self.withheld = Counter(
+            "cascadecast_outputs_withheld",
+            "Outputs made again after a crash and not published again, by kind; with exactly_once only.",
+            ["kind"],
             registry=self.registry,
         )
         self.backlog = Gauge(
@@ -195,6 +202,21 @@ class WorkerMetrics:
             ["partition"],
             registry=self.registry,
         )
+        self.recovery_records = Gauge(
+            "cascadecast_recovery_records_remaining",
+            "Records of the changelog still to be read before the state can be; 0 when none.",
+            registry=self.registry,
+        )
+        self.recovery_partitions = Gauge(
+            "cascadecast_recovery_partitions_remaining",
+            "Partitions whose state is still to be read.",
+            registry=self.registry,
+        )
+        self.standby_records = Gauge(
+            "cascadecast_standby_records_remaining",
+            "Records of other workers' changelogs that this worker's copies lack.",
+            registry=self.registry,
+        )
         self.ready = Gauge("cascadecast_ready", "1 when assigned, recovered and loaded.", registry=self.registry)
         for fate in Fate:
             self.events.labels(fate.value)
@@ -202,6 +224,8 @@ class WorkerMetrics:
             self.skipped.labels(reason.value)
         for why in Unscored:
             self.unscored.labels(why.value)
+        for kind in OutputKind:
+            self.withheld.labels(kind.value)
 
     def observe_scores(self, records: Sequence[ScoreRecord]) -> None:
         """Count published scores and show how good the last ones were."""

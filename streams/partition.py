@@ -244,6 +244,11 @@ class Partition:
         """All forecasts with an earlier ``as_of`` have been taken, and their truths cannot change any more."""
         return min(self.schedule.next_as_of(), self.watermark.value)
 
+    def out_before(self, dues: Iterable[Due]) -> float:
+        """All forecasts with an earlier ``as_of`` are out, or were skipped for good, once ``dues`` are."""
+        others = self._in_flight - Counter(due.as_of for due in dues)
+        return min(self._reached(), min(others, default=math.inf))
+
     def has_due(self) -> bool:
         """Whether a forecast is due and waits, or scores are."""
         return self.schedule.is_due(self.watermark.value) or self.learner.is_behind(self._reached())

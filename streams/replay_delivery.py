@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from graph.errors import UserError
 from streams.kafka_clients import kafka_client_config
+from streams.kafka_security import KafkaSecurity
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -72,10 +73,19 @@ class OrderedDelivery:
     finds too large is counted in `refused` and passed over; every other failure raises `DeliveryError`.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, stop: threading.Event, *, tolerate_refused: bool) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        stop: threading.Event,
+        *,
+        tolerate_refused: bool,
+        security: KafkaSecurity | None = None,
+    ) -> None:
+        """``security`` None: as configured."""
         from confluent_kafka import KafkaError, Producer
 
-        self._producer = Producer({**kafka_client_config(bootstrap_servers), **_PRODUCER})
+        self._producer = Producer({**kafka_client_config(bootstrap_servers, security), **_PRODUCER})
         self._where = f"{topic} at {bootstrap_servers}"
         self._topic = topic
         self._stop = stop

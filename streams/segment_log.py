@@ -142,13 +142,17 @@ class SegmentLog:
         Raises StateError when the state was written by a newer version or is damaged.
         """
         read = self.load(partition)
+        await self.open_epoch(partition)
+        return read
+
+    async def open_epoch(self, partition: Partition) -> None:
+        """Be the log's owner after `load`: whatever a former owner writes from now on is ignored."""
         if self._newest is not None:
             # A worker that died between writing locally and the changelog's acknowledgement leaves a segment
             # that only this machine has. Sending the newest again is harmless and closes that gap.
             await self._store.put(*self._newest)
         self.epoch += 1
         await self._write(partition, [], [], [])
-        return read
 
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""

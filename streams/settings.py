@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import tomllib
@@ -9,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -19,6 +20,10 @@ from pydantic_settings import (
 )
 
 from graph.errors import UserError
+from streams.kafka_security import KafkaSecurity
+
+PREFIX = "CASCADECAST_"
+"""Of the environment variables that are settings; there may be no others."""
 
 CONFIG_VARIABLE = "CASCADECAST_CONFIG"
 
@@ -33,7 +38,7 @@ class Settings(BaseSettings):
     Durations are seconds of event time unless the name says ``wall``.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CASCADECAST_", extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_nested_delimiter="__")
 
     # --- engine: what is forecast, and when. These fields alone decide the forecasts made of a given input.
     horizon_seconds: float = Field(86_400.0, gt=0, description="Age at which popularity is forecast.")
@@ -107,8 +112,37 @@ class Settings(BaseSettings):
 
     # --- worker
     bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        description="What the brokers demand: encryption (SSL), a password (SASL), both or neither.",
+    )
+    kafka_ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the brokers' certificates; none: the system's."
+    )
+    kafka_certificate_file: Path | None = Field(
+        None, description="PEM file of our own certificate, where brokers demand one."
+    )
+    kafka_key_file: Path | None = Field(None, description="PEM file of its key; none: it is in the certificate's file.")
+    kafka_key_password: SecretStr | None = Field(None, description="Password of the key file.")
+    kafka_key_password_file: Path | None = Field(None, description="File that holds it, and nothing else.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proved."
+    )
+    kafka_username: str | None = Field(None, description="Who we are to the brokers.")
+    kafka_password: SecretStr | None = Field(None, description="Its password.")
+    kafka_password_file: Path | None = Field(None, description="File that holds it, and nothing else.")
     app_id: str = Field("cascadecast", pattern=r"^[a-zA-Z0-9._-]+$", max_length=200)
     topic_prefix: str = Field("social", pattern=r"^[a-zA-Z0-9._-]+$", max_length=100)
+    processing_guarantee: Literal["at_least_once", "exactly_once"] = Field(
+        "at_least_once",
+        description="Whether outputs may be published again after a crash, or go out in transactions, once.",
+    )
+    delivery_timeout_seconds: float = Field(
+        120.0,
+        ge=10,
+        le=900,  # of Kafka, for transactions: transaction.max.timeout.ms
+        description="Wall time for Kafka to acknowledge a record; beyond it the worker exits, to be restarted.",
+    )
     data_dir: Path = Field(Path("cascadecast-data"), description="Local copy of the durable state.")
     challengers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("all",),
@@ -123,7 +157,17 @@ class Settings(BaseSettings):
     batch_within_seconds: float = Field(0.05, gt=0, le=5, description="Wall time a micro-batch may fill.")
     inference_batch: int = Field(64, ge=1, le=4096)
     inference_threads: int = Field(1, ge=1)
-    session_timeout_seconds: float = Field(20.0, ge=6, description="Wall time after which a dead worker is replaced.")
+    session_timeout_seconds: float = Field(10.0, ge=6, description="Wall time after which a dead worker is replaced.")
+    instance_id: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9._-]+$",
+        max_length=200,
+        description="A name of this worker alone, the same after a restart: one within session_timeout_seconds then "
+        "moves no partition.",
+    )
+    standby_replicas: int = Field(
+        1, ge=0, le=8, description="Other workers that keep a copy of each partition's state, to take over at once."
+    )
     commit_interval_seconds: float = Field(1.0, gt=0, description="Wall time between offset commits.")
     idle_after_seconds: float = Field(
         30.0, gt=0, description="Wall time without events before a live partition is idle."
@@ -135,8 +179,23 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(6066, ge=0, le=65535)
+    http_token: SecretStr | None = Field(
+        None, description="What a client of /metrics must send as bearer token; the probes need none."
+    )
+    http_token_file: Path | None = Field(None, description="File that holds it, and nothing else.")
+    http_open: bool = Field(
+        False, description="Whether other machines may read the pages without a token, where http_host lets them in."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    watchdog_loop_seconds: float = Field(
+        60.0, ge=1, description="Wall time for which the event loop may not answer before the worker exits."
+    )
+    watchdog_stall_seconds: float = Field(
+        300.0,
+        ge=1,
+        description="Wall time without any progress, though there is work and Kafka answers, before the worker exits.",
+    )
     drain_timeout_seconds: float = Field(30.0, gt=0, description="Wall time for finishing work after SIGTERM.")
 
     @field_validator("models", "challengers", mode="before")
@@ -161,6 +220,34 @@ class Settings(BaseSettings):
         if self.forecast_delay_seconds >= self.horizon_seconds:
             raise ValueError("forecast_delay_seconds must be below horizon_seconds")
         return self
+
+    def kafka_security(self) -> KafkaSecurity:
+        """How to connect to Kafka. Raises SettingsError or UserError for what is missing or cannot be read."""
+        demands = self.model_fields_set & {"kafka_ca_file", "kafka_certificate_file", "kafka_username"}
+        if demands and "kafka_security_protocol" not in self.model_fields_set:
+            raise SettingsError(
+                f"setting {min(demands)} is of no use without kafka_security_protocol: SSL, SASL_SSL or SASL_PLAINTEXT"
+            )
+        return KafkaSecurity(
+            self.kafka_security_protocol,
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+            _secret(self.kafka_key_password, self.kafka_key_password_file, "kafka_key_password"),
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            _secret(self.kafka_password, self.kafka_password_file, "kafka_password"),
+        )
+
+    def http_secret(self) -> str | None:
+        """The token of the HTTP pages. Raises SettingsError where other machines could read them without one."""
+        token = _secret(self.http_token, self.http_token_file, "http_token")
+        if token is None and not self.http_open and not is_loopback(self.http_host):
+            raise SettingsError(
+                f"setting http_host: other machines can reach {self.http_host}; give http_token or http_token_file, "
+                "or set http_open to true if all that can reach it may read the metrics"
+            )
+        return token
 
     @property
     def retention_seconds(self) -> float:
@@ -193,6 +280,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
     path = os.environ.get(CONFIG_VARIABLE)
     if path:
         _check_toml(Path(path))
+    check_environment()
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
@@ -203,9 +291,53 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
             hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
             raise SettingsError(f"{path or 'options'}: there is no setting {name:.100}: {hint}") from None
         raise SettingsError(
-            f"setting {name:.100}: {first['msg']} (got {first.get('input')!r:.200}); set it by option, "
+            f"setting {name:.100}: {first['msg']}{_shown(name, first.get('input')):.200}; set it by option, "
             f"CASCADECAST_{name.upper():.100} or the configuration file"
         ) from None
+
+
+def _shown(name: str, value: object) -> str:
+    """The value that was given, unless it is or may hold a secret."""
+    secret = any(part in name for part in ("password", "token"))
+    return "" if secret or isinstance(value, dict) else f" (got {value!r})"
+
+
+def check_environment() -> None:
+    """Raises SettingsError for a variable that looks like a setting and is none, naming the nearest."""
+    variables = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in variables:
+            near = get_close_matches(variable.upper(), variables, 1)
+            hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
+            raise SettingsError(f"environment variable {variable}: there is no such setting: {hint}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a name other than localhost counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret(value: SecretStr | None, path: Path | None, name: str) -> str | None:
+    """A secret that was given itself, or in a file; one newline at the file's end does not belong to it."""
+    if value is not None:
+        if path is not None:
+            raise SettingsError(f"settings {name} and {name}_file: give one of them")
+        return value.get_secret_value()
+    if path is None:
+        return None
+    try:
+        secret = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"setting {name}_file: cannot read {path}: {reason}") from None
+    if not secret:
+        raise SettingsError(f"setting {name}_file: {path} is empty")
+    return secret
 
 
 def _check_toml(path: Path) -> None:

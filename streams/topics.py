@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from graph.errors import UserError
 from graph.events import MAX_RECORD_BYTES
 from streams.kafka_clients import connect
+from streams.kafka_security import KafkaSecurity
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -124,17 +125,24 @@ def declared_topics(
 
 
 def create_topics(
-    bootstrap_servers: str, specs: Sequence[TopicSpec], *, amend: bool = False, app_id: str | None = None
+    bootstrap_servers: str,
+    specs: Sequence[TopicSpec],
+    *,
+    amend: bool = False,
+    app_id: str | None = None,
+    security: KafkaSecurity | None = None,
 ) -> TopicReport:
     """Create what is missing; with ``amend`` also set existing topics' settings (never partitions), and with the
     workers' ``app_id`` those of their changelogs.
+
+    ``security`` None: as configured.
 
     Raises `KafkaUnreachableError`, or `TopicsError` naming the topic the cluster refused.
     """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic
 
-    admin, metadata = connect(bootstrap_servers)
+    admin, metadata = connect(bootstrap_servers, security)
     brokers = len(metadata.brokers)
     report = TopicReport(existing=[spec.name for spec in specs if spec.name in metadata.topics])
     new = [
@@ -181,12 +189,12 @@ def partition_count(bootstrap_servers: str, topic: str) -> int:
     return len(found.partitions)
 
 
-def source_layout(bootstrap_servers: str, prefix: str) -> tuple[int, int]:
+def source_layout(bootstrap_servers: str, prefix: str, security: KafkaSecurity | None = None) -> tuple[int, int]:
     """Partitions and copies of the events topic, which the workers' own topics must match.
 
     Raises `KafkaUnreachableError`, or `TopicsError` naming the topics that are missing.
     """
-    _, metadata = connect(bootstrap_servers)
+    _, metadata = connect(bootstrap_servers, security)
     missing = [spec.name for spec in declared_topics(prefix=prefix) if spec.name not in metadata.topics]
     if missing:
         raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: cascadecast topics create")

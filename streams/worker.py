@@ -6,10 +6,10 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -17,13 +17,13 @@ from streams.answers import give_to_learners
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
 from streams.inference import ForecastService, ModelRun
-from streams.learned import Truth
 from streams.learning import Unscored
-from streams.lineup import Role
 from streams.metrics import WorkerMetrics
+from streams.outputs import DirectOutputs, Output, Outputs, Publisher, SupersededError
 from streams.partition import Changes, Due, Partition, Record, Skipped
-from streams.records import encode_record
-from streams.scores import ScoreRecord, score_records
+from streams.progress import OutputKey, OutputKind
+from streams.rounds import Matured, Share, shares
+from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
@@ -33,30 +33,14 @@ log = structlog.get_logger("cascadecast.worker")
 ROUNDS_IN_FLIGHT = 2
 """One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
 
-FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecasts.challenger"}
-"""A challenger is heard by whoever compares, never by who acts on forecasts."""
-
-SCORES_TOPIC: Final = "scores"
+MAX_SEGMENT_INPUT_BYTES = 256 * 1024
+"""Records of more bytes than this make several segments. A segment holds the ids of its events at most three times, and
+little beside them, so it stays below the megabyte that Kafka takes by default."""
 
 IDLE_CHECK_SECONDS = 1.0
 
 SILENCE_SECONDS = 15.0
 """Longer than any fetch takes: if records lie in Kafka and none has come for so long, they were passed over."""
-
-
-Message = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
-"""Key, value and headers of a record to be published."""
-
-
-Matured = tuple[Partition, list[Truth]]
-"""What became known in one partition."""
-
-
-class Publisher(Protocol):
-    """Where records go; returns once Kafka has acknowledged them all."""
-
-    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
-        """Send (key, value, headers) messages."""
 
 
 class Source(Protocol):
@@ -72,6 +56,18 @@ class Source(Protocol):
         """One past the last offset there is, as far as it is known."""
 
 
+def parts_below(records: Sequence[Record], limit_bytes: int) -> Iterator[Sequence[Record]]:
+    """The records in their order, in parts of at most ``limit_bytes`` of values, or of one record that has more."""
+    start, size = 0, 0
+    for place, record in enumerate(records):
+        if place > start and size + len(record.value) > limit_bytes:
+            yield records[start:place]
+            start, size = place, 0
+        size += len(record.value)
+    if start < len(records):
+        yield records[start:]
+
+
 @dataclass(slots=True)
 class Assigned:
     """A partition this worker owns."""
@@ -85,6 +81,7 @@ class Assigned:
     skipped_seen: dict[Skipped, int] = field(default_factory=dict)
     unscored_seen: dict[Unscored, int] = field(default_factory=dict)
     due_seen: int = 0
+    advancing: bool = False  # by the wall clock, which is not durable yet
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -99,14 +96,21 @@ class WorkerCore:
         source: Source,
         open_store: Callable[[int], SegmentStore],
         metrics: WorkerMetrics,
+        outputs: Outputs | None = None,
     ) -> None:
+        """``outputs`` None: through ``publisher``, at least once."""
         self._settings = settings
         self._service = service
         self._publisher = publisher
+        self._outputs: Outputs = outputs or DirectOutputs(publisher)
         self._source = source
         self._open_store = open_store
         self.metrics = metrics
         self.assigned: dict[int, Assigned] = {}
+        self.to_recover: set[int] = set()  # ours, and not read yet
+        self.ready = False
+        self.rounds_done = 0
+        self._recovering: tuple[Partition, SegmentLog] | None = None
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -114,6 +118,7 @@ class WorkerCore:
         self._ingesting = 0
         self._computing = False
         self._stopping = False
+        self._fault: BaseException | None = None
         metrics.show_lineup(service.lineup)
 
     def models(self) -> list[dict[str, str]]:
@@ -125,29 +130,42 @@ class WorkerCore:
 
     # --- partitions
 
-    async def own(self, partitions: set[int]) -> None:
+    async def own(self, partitions: set[int], still_ours: Callable[[], bool] = lambda: True) -> None:
         """Take over exactly ``partitions``: recover the new ones from durable state, let the others go.
 
         A partition that stayed ours through the rebalance is read again too when its log grew elsewhere meanwhile.
+        Returns early when ``still_ours`` turns false: the next rebalance says what is ours then, and a log that may be
+        another worker's by now must not be opened.
         """
         for number in sorted(set(self.assigned) - partitions):
             await self.disown(number)
+        self.to_recover = {
+            number
+            for number in partitions
+            if (known := self.assigned.get(number)) is None or not known.log.is_current()
+        }
         for number in sorted(partitions):
-            known = self.assigned.get(number)
-            if known is None or not known.log.is_current():
-                await self._recover(number)
-            else:
-                known.flow.after_rebalance()
+            if number not in self.to_recover:
+                self.assigned[number].flow.after_rebalance()
+            elif still_ours():
+                await self._recover(number, still_ours)
         self._wake.set()
 
-    async def _recover(self, number: int) -> None:
+    async def _recover(self, number: int, still_ours: Callable[[], bool]) -> None:
         started = time.perf_counter()
         partition = Partition(number, self._settings)
         segments = SegmentLog(self._open_store(number))
-        read = await segments.recover(partition)
+        self._recovering = partition, segments
+        # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
+        read = await asyncio.to_thread(segments.load, partition)
+        if not still_ours():
+            return
+        await self._outputs.take_over(number)
+        await segments.open_epoch(partition)
         # Without any state the events are read from their beginning, whatever was once committed.
         position = segments.next_offset if segments.next_offset >= 0 else await self._source.earliest(number)
         self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
+        self.to_recover.discard(number)
         one.live = self._is_live(partition)
         seconds = time.perf_counter() - started
         self.metrics.recovery.labels(str(number)).set(seconds)
@@ -164,6 +182,7 @@ class WorkerCore:
         """Forget a partition: another worker has it, or may have had it."""
         if self.assigned.pop(number, None) is not None:
             self.metrics.forget_partition(number)
+            await self._outputs.release(number)
 
     # --- records in
 
@@ -173,12 +192,16 @@ class WorkerCore:
         started = time.perf_counter()
         try:
             owned = [(self.assigned[number], records) for number, records in batches.items() if number in self.assigned]
-            await asyncio.gather(*(self._ingest_partition(one, records, source_topic) for one, records in owned))
+            await asyncio.gather(*(self._ingest_parts(one, records, source_topic) for one, records in owned))
             self.metrics.batch.observe(time.perf_counter() - started)
             if not self._settings.shed:
                 await self._hold_back()
         finally:
             self._ingesting -= 1
+
+    async def _ingest_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
+        for part in parts_below(arriving, MAX_SEGMENT_INPUT_BYTES):
+            await self._ingest_partition(one, part, source_topic)
 
     async def _ingest_partition(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:
@@ -190,9 +213,14 @@ class WorkerCore:
             if not records:
                 return
             changes = partition.apply_records(records, check_keys=True)
+            # Before the state says that these records are done: after a crash they come again if it does not.
+            try:
+                await self._divert(changes, partition, source_topic)
+            except SupersededError:
+                await self.disown(partition.number)
+                return
             written = await one.log.append(partition, changes, one.flow.position)
             self.metrics.changelog_bytes.inc(written)
-            await self._divert(changes, partition.number, source_topic)
         self._count(changes, len(records))
         one.live = self._is_live(partition)
         if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
@@ -205,19 +233,30 @@ class WorkerCore:
         self.metrics.rewinds.inc()
         await self._source.rewind(one.partition.number, offset)
 
-    async def _divert(self, changes: Changes, number: int, source_topic: str) -> None:
+    async def _divert(self, changes: Changes, partition: Partition, source_topic: str) -> None:
         if changes.dead:
-            await self._publisher.publish(
-                "dead-letters",
-                [
-                    (record.key, record.value, dead_letter_headers(record, rejected, source_topic, number))
-                    for record, rejected in changes.dead
-                ],
-            )
+            number = partition.number
+            letters = [
+                Output(
+                    "dead-letters",
+                    (record.key, record.value, dead_letter_headers(record, rejected, source_topic, number)),
+                    OutputKey(OutputKind.DEAD_LETTER, record.offset),
+                )
+                for record, rejected in changes.dead
+            ]
+            out = await self._outputs.publish(number, letters, partition.out_before(()))
+            self._count_withheld(letters, out)
         if changes.misrouted:
             await self._publisher.publish(
                 "events", [(cascade.encode(), record.value, []) for record, cascade in changes.misrouted]
             )
+
+    def _count_withheld(self, outputs: Sequence[Output], out: Sequence[Output]) -> None:
+        if len(out) < len(outputs):
+            published = {id(output) for output in out}
+            for output in outputs:
+                if id(output) not in published:
+                    self.metrics.withheld.labels(output.key.kind.value).inc()
 
     def _count(self, changes: Changes, received: int) -> None:
         metrics = self.metrics
@@ -235,7 +274,9 @@ class WorkerCore:
     async def _hold_back(self) -> None:
         """Without shedding, input waits until the forecasts have caught up."""
         async with self._progress:
-            await self._progress.wait_for(lambda: self._stopping or self.backlog() <= self._settings.max_backlog)
+            await self._progress.wait_for(
+                lambda: self._stopping or self._fault is not None or self.backlog() <= self._settings.max_backlog
+            )
 
     # --- forecasts out
 
@@ -244,8 +285,12 @@ class WorkerCore:
         return sum(one.partition.backlog() for one in self.assigned.values())
 
     async def run_forecasts(self) -> None:
-        """Make what is due until stopped; a fault in a round is logged and the round is made again after a restart."""
-        while not self._stopping:
+        """Make what is due until stopped.
+
+        Raises what a round could not be published for: the worker must not go on as if it were out. After a restart it
+        is made again.
+        """
+        while not self._stopping and self._fault is None:
             dues, matured = self._collect()
             if not dues and not matured:
                 self._wake.clear()
@@ -260,14 +305,37 @@ class WorkerCore:
                 await asyncio.wait(self._rounds, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._publish(dues, runs, matured))
             self._rounds.add(task)
-            task.add_done_callback(self._rounds.discard)
+            task.add_done_callback(self._round_ended)
             self._computing = False
+        if self._fault is not None:
+            async with self._progress:
+                self._progress.notify_all()
+            raise self._fault
+
+    def _round_ended(self, task: asyncio.Task[None]) -> None:
+        self._rounds.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
+            self._wake.set()
 
     def _in_hand(self) -> bool:
-        return bool(self._ingesting or self._computing or self._rounds or self._anything_due())
+        if self._fault is not None:
+            return False  # it will not get better by waiting
+        return bool(self._ingesting or self.is_forecasting())
+
+    def is_forecasting(self) -> bool:
+        """Whether forecasts are due, computed or published."""
+        return bool(self._computing or self._rounds or self._anything_due())
+
+    def recovered_so_far(self) -> tuple[int, int]:
+        """Segments and cascades read of the partition that is being recovered; they grow while it proceeds."""
+        if self._recovering is None:
+            return 0, 0
+        partition, segments = self._recovering
+        return segments.segments, len(partition.store)
 
     def _anything_due(self) -> bool:
-        return any(one.partition.has_due() for one in self.assigned.values())
+        return any(one.partition.has_due() for one in list(self.assigned.values()) if not one.advancing)
 
     def _collect(self) -> tuple[list[Due], list[Matured]]:
         """A round: up to one inference batch from each partition, so that none starves, and what has matured."""
@@ -275,6 +343,8 @@ class WorkerCore:
         matured: list[Matured] = []
         overloaded = self._settings.shed and self.backlog() > self._settings.max_backlog
         for one in self.assigned.values():
+            if one.advancing:
+                continue
             dues.extend(one.partition.take_due(self._settings.inference_batch, overloaded=overloaded))
             self._count_skipped(one)
             if truths := one.partition.take_truths():
@@ -294,42 +364,48 @@ class WorkerCore:
             self.metrics.unscored.labels(why.value).inc(number - one.unscored_seen.get(why, 0))
             one.unscored_seen[why] = number
 
-    def _scores(self, matured: Sequence[Matured]) -> list[ScoreRecord]:
-        horizon = self._settings.horizon_seconds
-        return [record for _, truths in matured for truth in truths for record in score_records(truth, horizon)]
-
     async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured]) -> None:
-        messages: dict[str, list[Message]] = {}
-        if scores := self._scores(matured):
-            messages[SCORES_TOPIC] = [(record.cascade.encode(), encode_record(record), []) for record in scores]
-        for run in runs:
-            messages.setdefault(FORECAST_TOPICS[run.role], []).extend(
-                (record.cascade.encode(), encode_record(record), []) for record in run.records
-            )
-        try:
-            await asyncio.gather(*(self._publisher.publish(topic, sent) for topic, sent in messages.items()))
-        except Exception:
-            log.exception(
-                "forecasts or scores were not acknowledged; they are made again after the next recovery",
-                lost=sum(len(sent) for sent in messages.values()),
-            )
-            return
+        parted = shares(dues, runs, matured, self._settings.horizon_seconds)
+        await asyncio.gather(*(self._publish_share(share) for share in parted))
         metrics = self.metrics
-        metrics.made.inc(len(dues))
         for run in runs:
-            metrics.published.labels(run.model, run.role.value).inc(len(run.records))
             metrics.failed.labels(run.model, run.role.value).inc(run.failed)
             metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
             metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
-        metrics.observe_scores(scores)
-        for partition, truths in matured:
-            partition.scored(truths)
-        now = time.time()
-        for due in dues:
-            due.partition.published(due)
-            self._observe_latency(due, now)
+        self.rounds_done += 1
         async with self._progress:
             self._progress.notify_all()
+
+    async def _publish_share(self, share: Share) -> None:
+        partition = share.partition
+        outputs = [output for output, _ in share.outputs]
+        try:
+            out = await self._outputs.publish(partition.number, outputs, partition.out_before(share.dues))
+        except SupersededError:
+            await self._drop_superseded(partition)
+            return
+        self._count_withheld(outputs, out)
+        published = {id(output) for output in out}
+        scores: list[ScoreRecord] = []
+        for output, origin in share.outputs:
+            if id(output) not in published:
+                continue
+            if isinstance(origin, ScoreRecord):
+                scores.append(origin)
+            else:
+                self.metrics.published.labels(origin.model, origin.role.value).inc()
+        self.metrics.observe_scores(scores)
+        self.metrics.made.inc(len(share.dues))
+        share.settle()
+        now = time.time()
+        for due in share.dues:
+            self._observe_latency(due, now)
+
+    async def _drop_superseded(self, partition: Partition) -> None:
+        """Another worker publishes for the partition: forget it, until a rebalance gives it back."""
+        one = self.assigned.get(partition.number)
+        if one is not None and one.partition is partition:
+            await self.disown(partition.number)
 
     def _observe_latency(self, due: Due, now: float) -> None:
         one = self.assigned.get(due.partition.number)
@@ -365,12 +441,21 @@ class WorkerCore:
         return partition.watermark.is_live(time.time(), self._settings.live_within_seconds)
 
     async def _advance(self, one: Assigned, watermark: float) -> None:
+        """Move the watermark by the wall clock.
+
+        Unlike what records do to it this would not come again after a crash, so it is made durable before any forecast
+        rests on it: no later event must change what is out already.
+        """
         async with one.lock:
-            one.partition.watermark.advance_to(watermark)
-            changes = one.partition.apply_events(())
-            self._count(changes, 0)
-            if changes.left:
-                self.metrics.changelog_bytes.inc(await one.log.append(one.partition, changes, one.flow.position))
+            one.advancing = True
+            try:
+                one.partition.watermark.advance_to(watermark)
+                changes = one.partition.apply_events(())
+                self._count(changes, 0)
+                if changes.left or one.partition.has_due():
+                    self.metrics.changelog_bytes.inc(await one.log.append(one.partition, changes, one.flow.position))
+            finally:
+                one.advancing = False
         self._wake.set()
 
     def _show(self, one: Assigned) -> None:
@@ -394,7 +479,8 @@ class WorkerCore:
         self._wake.set()
         async with self._progress:
             self._progress.notify_all()
-        for one in self.assigned.values():
-            await one.log.checkpoint(one.partition)
+        for one in list(self.assigned.values()):
+            async with one.lock:
+                await one.log.checkpoint(one.partition)
         self._executor.shutdown(wait=True)
         log.info("drained", waiting=self.backlog(), partitions=len(self.assigned))

@@ -30,7 +30,13 @@ KAFKA = ROOT / "docs" / "kafka.md"
 FORECASTERS = ROOT / "docs" / "forecasters.md"
 README = ROOT / "README.md"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    README,
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "deploy" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 CARDS = sorted((ROOT / "forecasters" / "weights").glob("*/*/card.md"))
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -11,6 +11,7 @@ from typing import Any
 
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
+from forecasters.model_files import checked_name, within
 from forecasters.model_lookup import find_model
 from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
 from forecasters.registry import forecaster_class, forecaster_names, new_forecaster
@@ -95,8 +96,10 @@ def _load(number: int, entry: dict[str, Any], directory: Path) -> Expert:
         return Expert(_pinned(name, version, directory), stored=True)
     with tempfile.TemporaryDirectory() as aside:
         for file in files:
+            checked_name(file, "file of a model")  # it comes from config.json, which may be anybody's
+            own_file = within(directory, directory / _own_file(number, file))
             try:
-                shutil.copyfile(directory / _own_file(number, file), Path(aside) / file)
+                shutil.copyfile(own_file, Path(aside) / file)
             except OSError as error:
                 raise ModelStoreError(
                     f"{directory / _own_file(number, file)}: {error.strerror}; train again or restore it"

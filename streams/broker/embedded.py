@@ -16,6 +16,7 @@ from typing import Self
 
 from streams.broker import guardian
 from streams.broker.errors import BrokerError
+from streams.broker.listener import OPEN, Listener
 from streams.broker.node import DEFAULT_HEAP, NodeSettings, launch
 from streams.broker.state import NodeState
 
@@ -37,11 +38,13 @@ class EmbeddedBroker:
         *,
         port: int | None = None,
         heap: str = DEFAULT_HEAP,
+        listener: Listener = OPEN,
         announce: Callable[[str], None] = lambda message: None,
     ) -> None:
         self._kept = data_dir.resolve() if data_dir is not None else None
         self._port = port
         self._heap = heap
+        self._listener = listener
         self._announce = announce
         self._scratch: Path | None = None
         self._child: _GuardedChild | None = None
@@ -94,11 +97,14 @@ class EmbeddedBroker:
         if self._kept is None and self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="cascadecast-kafka-"))
         try:
-            self._state = launch(NodeSettings(self.directory, self._port, self._heap), self._spawn, self._announce)
+            self._state = launch(self._settings(), self._spawn, self._announce)
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _settings(self) -> NodeSettings:
+        return NodeSettings(self.directory, self._port, self._heap, self._listener)
 
     def stop(self) -> None:
         """End Kafka cleanly and remove temporary data; nothing happens if it does not run."""

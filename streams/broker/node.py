@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from streams.broker.errors import BrokerError
 from streams.broker.jars import ensure_jars, kafka_version
 from streams.broker.java import find_java
+from streams.broker.listener import OPEN, Listener
 from streams.broker.ports import LOOPBACK, free_ports, is_free
 from streams.broker.state import NodeState, load_state, process_start_ticks
 from streams.kafka_clients import kafka_client_config
@@ -49,6 +50,7 @@ class NodeSettings:
     directory: Path
     port: int | None = None
     heap: str = DEFAULT_HEAP
+    listener: Listener = OPEN
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[1-9]\d*[mMgG]", self.heap) is None:
@@ -171,11 +173,13 @@ def _configure(settings: NodeSettings, port: int, controller_port: int, tool: li
         f"log.dirs={_property(settings.data_path)}\n"
     )
     static = _STATIC_PROPERTIES.read_text(encoding="utf-8")
-    settings.properties_path.write_text(f"{static}\n{addresses}", encoding="utf-8")
+    demands = "\n".join(settings.listener.properties())
+    settings.properties_path.touch(mode=0o600)  # passwords may stand in it
+    settings.properties_path.write_text(f"{static}\n{addresses}{demands}\n", encoding="utf-8")
     if (settings.data_path / "meta.properties").exists():
         return
     format_storage = ["kafka.tools.StorageTool", "format", "--cluster-id", _new_cluster_id()]
-    format_storage += ["--config", str(settings.properties_path)]
+    format_storage += ["--config", str(settings.properties_path), *settings.listener.credentials()]
     run = subprocess.run([*tool, *format_storage], capture_output=True, text=True, timeout=START_SECONDS, check=False)
     if run.returncode != 0:
         said = (run.stderr + run.stdout).strip().splitlines() or ["no message"]
@@ -210,7 +214,7 @@ def _wait_until_serving(settings: NodeSettings, port: int, child: Child) -> None
         if not child.is_alive():
             raise _ended_early(settings)
         if admin is None and _accepts(port):
-            admin = AdminClient(kafka_client_config(f"{LOOPBACK}:{port}"))
+            admin = AdminClient(kafka_client_config(f"{LOOPBACK}:{port}", settings.listener.for_clients()))
         if admin is not None:
             try:
                 metadata = admin.list_topics(timeout=1.0)

@@ -65,6 +65,10 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Entry point of the console script."""
     try:
+        if any(name.startswith("CASCADECAST_") for name in os.environ):
+            from streams.settings import check_environment
+
+            check_environment()
         build_app()()
     except UserError as error:
         print(f"cascadecast: {error}", file=sys.stderr)

@@ -50,9 +50,11 @@ def worker(
         shed=shed,
         log_format=log_format,
     )
+    settings.http_secret()  # says what is wrong with it before anything is started
+    security = settings.kafka_security()
     _require_free(settings.http_host, settings.http_port)
     handler = configure_logging(settings.log_level, settings.log_format)
-    partitions, replication = source_layout(settings.bootstrap_servers, settings.topic_prefix)
+    partitions, replication = source_layout(settings.bootstrap_servers, settings.topic_prefix, security)
     settings = settings.model_copy(update={"partitions": partitions})
     loader = LineupLoader(settings, challengers=True)
     service = load_service(settings, loader)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from graph.errors import UserError
+from streams.kafka_security import KafkaSecurity
 from streams.replay_delivery import OrderedDelivery
 from streams.replay_records import Record, event_records
 from streams.topics import WATERMARK_HEADER
@@ -75,6 +76,7 @@ class Feed:
         self._stop = threading.Event()
         self._go = threading.Event()
         self._target: tuple[str, str, int] | None = None
+        self._security: KafkaSecurity | None = None
         self._thread = threading.Thread(target=self._run, name="demo-feed", daemon=True)
         self.sent = 0
         self.acknowledged = 0
@@ -87,9 +89,12 @@ class Feed:
         """Begin to read or simulate: ordering a large file takes as long as Kafka takes to start."""
         self._thread.start()
 
-    def publish(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
-        """Begin to publish."""
+    def publish(
+        self, bootstrap_servers: str, topic: str, partitions: int, security: KafkaSecurity | None = None
+    ) -> None:
+        """Begin to publish; ``security`` None: as configured."""
         self._target = (bootstrap_servers, topic, partitions)
+        self._security = security
         self._go.set()
 
     def stop(self, patience_seconds: float = 5.0) -> None:
@@ -116,7 +121,7 @@ class Feed:
             self.prepared.set()
 
     def _publish(self, first: Record, rest: Iterator[Record], servers: str, topic: str, partitions: int) -> None:
-        delivery = OrderedDelivery(servers, topic, self._stop, tolerate_refused=False)
+        delivery = OrderedDelivery(servers, topic, self._stop, tolerate_refused=False, security=self._security)
         try:
             self._send_all(first, rest, delivery)
             delivery.settle()

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from streams.kafka_clients import kafka_client_config
+from streams.kafka_security import KafkaSecurity
 from streams.records import ForecastRecord
 
 BATCH: Final = 1000
@@ -31,12 +32,15 @@ class Batch:
 class Intake:
     """A consumer of all partitions from their beginning, outside any group: it shows, it shares no work."""
 
-    def __init__(self, bootstrap_servers: str, prefix: str, partitions: int) -> None:
+    def __init__(
+        self, bootstrap_servers: str, prefix: str, partitions: int, security: KafkaSecurity | None = None
+    ) -> None:
+        """``security`` None: as configured."""
         from confluent_kafka import Consumer, TopicPartition
 
         self._forecasts = f"{prefix}.forecasts"
         dead_letters = f"{prefix}.dead-letters"
-        config = {**kafka_client_config(bootstrap_servers), **_CONSUMER, "group.id": f"{prefix}-view"}
+        config = {**kafka_client_config(bootstrap_servers, security), **_CONSUMER, "group.id": f"{prefix}-view"}
         self._consumer = Consumer(config)
         self._consumer.assign(
             [

@@ -19,6 +19,7 @@ from streams.demo.live_view import Vitals
 from streams.demo.rate import Rate
 from streams.demo.topics import remove_topics
 from streams.demo.workers import PulseReader, WorkerPlan, WorkerProcess, end_of_log
+from streams.kafka_security import PLAINTEXT, KafkaSecurity
 from streams.topics import DEFAULT_PREFIX, create_topics, declared_topics
 
 POLL_SECONDS: Final = 0.1
@@ -94,12 +95,12 @@ class _Demo:
         stack.callback(feed.stop)
         feed.prepare()
         prefix, app_id = self._start_kafka(stack)
-        self._start_workers(stack, WorkerPlan(self._servers, app_id, prefix, plan.models))
-        intake = Intake(self._servers, prefix, plan.partitions)
+        self._start_workers(stack, WorkerPlan(self._servers, app_id, prefix, plan.models, self._broker is not None))
+        intake = Intake(self._servers, prefix, plan.partitions, self._security())
         stack.callback(intake.close)
         pulse = PulseReader([worker.http_port for worker in self._workers])
         stack.callback(pulse.stop)
-        feed.publish(self._servers, f"{prefix}.events", plan.partitions)
+        feed.publish(self._servers, f"{prefix}.events", plan.partitions, self._security())
         stack.callback(feed.stop)
         self._await_first_forecast(intake, pulse)
         with display.watching():
@@ -124,9 +125,13 @@ class _Demo:
         self._broker.start()
         self._servers = self._broker.bootstrap_servers
         self._broker_up = time.monotonic()
-        create_topics(self._servers, declared_topics(plan.partitions))
+        create_topics(self._servers, declared_topics(plan.partitions), security=self._security())
         display.done(f"Kafka serves at {self._servers}")
         return DEFAULT_PREFIX, "cascadecast"
+
+    def _security(self) -> KafkaSecurity | None:
+        """The demo's own Kafka asks for nothing; another as configured."""
+        return None if self._broker is None else PLAINTEXT
 
     def _start_workers(self, stack: ExitStack, plan: WorkerPlan) -> None:
         stack.callback(self._end_workers)

@@ -15,9 +15,13 @@ from typing import Final
 
 from streams.broker import guardian
 from streams.broker.ports import LOOPBACK, free_ports
+from streams.kafka_security import PLAINTEXT
 
 DRAIN_SECONDS: Final = 5.0
 """What a worker may finish after SIGTERM: nobody waits for the forecasts of a demo that is over."""
+
+KAFKA_SECURITY: Final = "CASCADECAST_KAFKA_"
+"""How the names of all settings of a Kafka's demands begin."""
 
 MAX_BACKLOG: Final = 500
 """The warm-up makes thousands of forecasts due at once: only the latest of each post is worth showing."""
@@ -33,6 +37,8 @@ class WorkerPlan:
     app_id: str
     topic_prefix: str
     models: Sequence[str]
+    own_kafka: bool = False
+    """The demo's own Kafka asks for no password, whatever the user's does."""
 
     def arguments(self, data_dir: Path, http_port: int) -> list[str]:
         """Of the command ``cascadecast``."""
@@ -51,6 +57,9 @@ class WorkerPlan:
             "CASCADECAST_MAX_BACKLOG": str(MAX_BACKLOG),
             "CASCADECAST_DRAIN_TIMEOUT_SECONDS": str(DRAIN_SECONDS),
         }
+        if self.own_kafka:
+            inherited = {name: value for name, value in inherited.items() if not name.startswith(KAFKA_SECURITY)}
+            tuning |= {f"{KAFKA_SECURITY}SECURITY_PROTOCOL": PLAINTEXT.protocol}
         return {
             **tuning,
             **inherited,

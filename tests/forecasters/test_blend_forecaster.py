@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -104,6 +105,17 @@ def test_what_was_fitted_with_it_is_saved_with_it(tmp_path: Path) -> None:
     assert {"config.json", "expert-0-config.json", "expert-1-model.safetensors"} <= names
     (tmp_path / "expert-1-model.safetensors").unlink()
     with pytest.raises(ModelStoreError, match=r"expert-1-model\.safetensors"):
+        BlendForecaster.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/hostname", "a/b"])
+def test_a_config_cannot_name_files_outside_its_model(tmp_path: Path, name: str) -> None:
+    fitted().save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    entry = next(entry for entry in config["experts"] if "files" in entry)
+    entry["files"].append(name)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelStoreError, match="file of a model"):
         BlendForecaster.load(tmp_path)
 
 

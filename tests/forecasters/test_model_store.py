@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -222,3 +225,73 @@ def test_the_last_challenger_can_be_taken_away(store: ModelStore, mean: MeanFore
     assert find_alias("mean", "challenger", store.root) is not None
     assert store.rollback("mean", "challenger") is None
     assert find_alias("mean", "challenger", store.root) is None
+
+
+# --- a store from somewhere else
+
+
+@pytest.mark.parametrize("name", ["../mean", "/etc", "mean/../../x", "..", ".", "", "a\x00b", "a\nb"])
+def test_no_name_of_a_model_or_version_leads_out_of_the_store(
+    store: ModelStore, mean: MeanForecaster, name: str
+) -> None:
+    store.publish(mean)
+    with pytest.raises(ModelStoreError):
+        store.get(name, "1")
+    with pytest.raises(ModelStoreError):
+        store.get("mean", name)
+    with pytest.raises(ModelStoreError):
+        store.promote("mean", name)
+    with pytest.raises(ModelStoreError):
+        find_model(f"mean@{name}" if name else "mean@/", store.root)
+
+
+def test_a_version_that_is_a_link_out_of_the_store_is_not_loaded(
+    store: ModelStore, mean: MeanForecaster, tmp_path: Path
+) -> None:
+    stored = store.publish(mean)
+    outside = tmp_path / "outside"
+    stored.directory.rename(outside)
+    stored.directory.symlink_to(outside)
+    with pytest.raises(ModelStoreError, match="leads out of"):
+        store.get("mean", "1")
+
+
+def test_a_file_that_is_a_link_out_of_its_model_is_not_read(tmp_path: Path) -> None:
+    model, outside = tmp_path / "model", tmp_path / "outside"
+    for directory in (model, outside):
+        directory.mkdir()
+    write_config(outside, {"forecaster": "mean"})
+    write_tensors(outside, {"a": np.zeros(1)})
+    for file, read in (("config.json", read_config), ("model.safetensors", read_tensors)):
+        (model / file).symlink_to(outside / file)
+        with pytest.raises(ModelStoreError, match="leads out of"):
+            read(model)
+
+
+def test_a_store_may_itself_lie_behind_a_link(store: ModelStore, mean: MeanForecaster, tmp_path: Path) -> None:
+    store.publish(mean)
+    (tmp_path / "link").symlink_to(store.root)
+    assert ModelStore(tmp_path / "link").get("mean", "1").load().name == "mean"
+
+
+def test_a_pickle_in_the_place_of_tensors_is_refused_and_not_run(tmp_path: Path) -> None:
+    witness = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return witness.touch, ()
+
+    (tmp_path / "model.safetensors").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(ModelStoreError, match="damaged"):
+        read_tensors(tmp_path)
+    assert not witness.exists()
+
+
+def test_nothing_that_is_read_can_hold_code() -> None:
+    root = Path(__file__).parents[2]
+    forbidden = re.compile(
+        r"\bpickle\b\.|joblib|allow_pickle=True|weights_only=False|yaml\.load|(?<![.\w])(?:eval|exec)\("
+    )
+    sources = [path for package in ("graph", "forecasters", "streams") for path in (root / package).rglob("*.py")]
+    assert len(sources) > 100
+    assert not [path for path in sources if forbidden.search(path.read_text(encoding="utf-8"))]

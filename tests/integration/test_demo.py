@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 COMMAND = [sys.executable, "-m", "streams.cli", "demo", "--models", "hawkes,seismic"]
 
-MARK = "CASCADECAST_DEMO_TEST"
+MARK = "DEMO_OF_THIS_TEST"
 """In the environment of the demo and so of everything it starts, however far it detaches itself."""
 
 FIRST_FORECAST_SECONDS = 60.0

@@ -20,7 +20,9 @@ from streams.topics import WATERMARK_HEADER
 class RecordedDelivery:
     """Stands in for Kafka: notes when each record came."""
 
-    def __init__(self, servers: str, topic: str, stop: threading.Event, *, tolerate_refused: bool) -> None:
+    def __init__(
+        self, servers: str, topic: str, stop: threading.Event, *, tolerate_refused: bool, security: object
+    ) -> None:
         self.sent: list[tuple[float, bytes]] = []
         self.markers: list[tuple[int, tuple[str, bytes]]] = []
         self.acknowledged = 0

@@ -52,9 +52,10 @@ async def test_another_owner_goes_on_learning_where_the_first_stopped() -> None:
     forecasts, _, _ = from_file(events, config)
     first = Rig(config, service(config))
     await first.core.own({0, 1})
-    first.outbox.failures = 6  # what is computed last is not acknowledged; then it dies
+    first.outbox.patience = 40  # what is computed last is not acknowledged; then it dies
     half = len(events) // 2
-    await first.play(events[:half], 2)
+    with pytest.raises(ConnectionError):
+        await first.play(events[:half], 2)
     cut = events[half - 1].time
     second = Rig(config, service(config))
     second.stores = first.stores

@@ -17,7 +17,7 @@ from graph.errors import UserError
 from streams import kafka_clients
 from streams.cli import replay as replay_command
 from streams.cli import topics as topics_command
-from streams.kafka_clients import KafkaUnreachableError, default_bootstrap_servers, kafka_client_config
+from streams.kafka_clients import KafkaUnreachableError, default_bootstrap_servers
 from streams.topic_checks import _Check, check_topics
 from streams.topics import TopicsError, declared_topics
 
@@ -85,12 +85,6 @@ def test_a_mute_server_is_not_taken_for_kafka(mute_port: int, monkeypatch: pytes
 def test_an_address_that_is_none_is_said() -> None:
     with pytest.raises(KafkaUnreachableError, match=r"no\.such\.host\.invalid"):
         check_topics("no.such.host.invalid:9092", declared_topics())
-
-
-def test_client_settings_take_security_by_librdkafkas_names() -> None:
-    config = kafka_client_config("a:1", security_protocol="SASL_SSL", sasl_username="me")
-    assert config["bootstrap.servers"] == "a:1"
-    assert (config["security.protocol"], config["sasl.username"]) == ("SASL_SSL", "me")
 
 
 def test_the_environment_names_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

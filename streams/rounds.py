@@ -1,0 +1,72 @@
+"""One round of forecasts and scores on its way from the models to the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from streams.inference import ModelRun
+from streams.learned import Truth
+from streams.lineup import Role
+from streams.outputs import Output
+from streams.partition import Due, Partition
+from streams.progress import OutputKey, OutputKind
+from streams.records import encode_record
+from streams.scores import ScoreRecord, score_records
+
+FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecasts.challenger"}
+"""A challenger is heard by whoever compares, never by who acts on forecasts."""
+
+SCORES_TOPIC: Final = "scores"
+
+Matured = tuple[Partition, list[Truth]]
+"""What became known in one partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A partition's part of a round: its outputs, each with the run or the score it comes from."""
+
+    partition: Partition
+    dues: list[Due]
+    truths: list[Truth]
+    outputs: list[tuple[Output, ModelRun | ScoreRecord]]
+
+    def settle(self) -> None:
+        """Tell the partition that all of it is out."""
+        self.partition.scored(self.truths)
+        for due in self.dues:
+            self.partition.published(due)
+
+
+def shares(
+    dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured], horizon_seconds: float
+) -> list[Share]:
+    """The round parted by partition: each partition's outputs go out by themselves."""
+    found: dict[int, Share] = {}
+
+    def share(partition: Partition) -> Share:
+        return found.setdefault(id(partition), Share(partition, [], [], []))
+
+    for partition, truths in matured:
+        one = share(partition)
+        one.truths.extend(truths)
+        for truth in truths:
+            for record in score_records(truth, horizon_seconds):
+                one.outputs.append((_score(record, truth[0].matures), record))
+    partition_of: dict[str, Share] = {}
+    for due in dues:
+        one = partition_of[due.cascade] = share(due.partition)
+        one.dues.append(due)
+    for run in runs:
+        for forecast in run.records:
+            message = (forecast.cascade.encode(), encode_record(forecast), list[tuple[str, bytes]]())
+            key = OutputKey(OutputKind.FORECAST, forecast.as_of, forecast.cascade)
+            partition_of[forecast.cascade].outputs.append((Output(FORECAST_TOPICS[run.role], message, key), run))
+    return list(found.values())
+
+
+def _score(record: ScoreRecord, matures: float) -> Output:
+    message = (record.cascade.encode(), encode_record(record), list[tuple[str, bytes]]())
+    return Output(SCORES_TOPIC, message, OutputKey(OutputKind.SCORE, matures, record.cascade))
