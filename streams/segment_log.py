@@ -24,7 +24,7 @@ from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.partition import Changes, Heard, Partition
 from streams.schedule import Pending
-from streams.segment_parts import MAX_PART_BYTES, header_of, nothing_written, parts
+from streams.segment_parts import joined, split
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
 
@@ -120,14 +120,14 @@ class SegmentLog:
         self._store = store
         self.epoch = 0
         self._sequence = 0
-        self._segments: dict[bytes, int] = {}  # key -> stored bytes, oldest first
+        self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
+        self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
         self._footprints: dict[str, _Footprint] = {}
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
         self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
         self._newest: tuple[bytes, bytes] | None = None
-        self._told = nothing_written()  # how far the state goes, as last written
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
 
@@ -166,13 +166,19 @@ class SegmentLog:
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
         last: Segment | None = None
-        stored = list(in_order(self._store.items()))
-        since = unpack(stored[-1][-1]).unforecast_since if stored else math.inf
-        for epoch, sequence, value in stored:
-            last = unpack(value)
-            key = KEY.pack(epoch, sequence)
-            self._segments[key] = len(value)
-            self.epoch, self._sequence, self._newest = epoch, sequence + 1, (key, value)
+        records = list(in_order(self._store.items()))
+        if records:
+            self.epoch, newest, value = records[-1]
+            self._sequence, self._newest = newest + 1, (KEY.pack(self.epoch, newest), value)
+        stored = list(joined(records))
+        whole = [one for one in stored if one.value is not None]
+        since = unpack(whole[-1].value).unforecast_since if whole and whole[-1].value is not None else math.inf
+        for one in stored:
+            keys = [KEY.pack(one.epoch, one.sequence + at) for at in range(one.records)]
+            self._note(keys, one.stored_bytes)
+            if one.value is None:
+                continue
+            last = unpack(one.value)
             for chunk in last.chunks:
                 known = live.get(chunk.cascade)
                 if known is None:
@@ -181,16 +187,16 @@ class SegmentLog:
                     known.append(chunk)
             for waiting in last.pending:
                 if waiting[1] >= since:
-                    pending[waiting[:2]] = waiting
+                    # Cleaning writes an earlier word again, later in the log: the later event is the one to name.
+                    pending[waiting[:2]] = max(waiting, pending.get(waiting[:2], waiting))
             for cascade, at in last.left:
                 left[cascade] = at
                 live.pop(cascade, None)
             # A truth that was written down beside a forecast outlives copies that cleaning made without it.
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
-                learned, self._learned_in = last.learned, key
+                learned, self._learned_in = last.learned, keys[0]
         if last is not None:
-            self._told = header_of(last)
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
             partition.learner.restore(kept.values(), self._learned, last.unforecast_since)
@@ -205,7 +211,6 @@ class SegmentLog:
         last: Segment,
     ) -> None:
         self.next_offset = last.next_offset
-        self.stored_bytes = sum(self._segments.values())
         max_events = partition.store.max_events_per_cascade
         for cascade_id, chunks in live.items():
             ordered = _needed(chunks)
@@ -235,11 +240,10 @@ class SegmentLog:
                 self.needed_bytes -= footprint.needed_bytes
         gone = {cascade_id for cascade_id, _ in changes.left}
         touched = [partition.store.get(cascade_id) for cascade_id in changes.touched if cascade_id not in gone]
-        live = [cascade for cascade in touched if cascade is not None]
-        # Of parts the last comes with the new offset. A count cannot be told from its repeat: it must not come before.
         chunks: list[Chunk] = []
-        for cascade in sorted(live, key=lambda cascade: cascade.binned > 0):
-            self._add_chunks(cascade, chunks)
+        for cascade in touched:
+            if cascade is not None:
+                self._add_chunks(cascade, chunks)
         latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
         return written + await self._clean(partition)
@@ -287,20 +291,23 @@ class SegmentLog:
             partition.watermark.evidence(),
             partition.heard.until,
         )
-        value = pack(segment)
-        written = 0
-        for part in [segment] if len(value) <= MAX_PART_BYTES else parts(segment, self._told):
-            value = value if part is segment else pack(part)
-            key = KEY.pack(self.epoch, self._sequence)
-            self._sequence += 1
-            if part.learned is not None:
-                self._learned, self._learned_in = learned, key
+        records = split(pack(segment))
+        keys = [KEY.pack(self.epoch, self._sequence + at) for at in range(len(records))]
+        self._sequence += len(records)
+        if newly_learned:
+            self._learned, self._learned_in = learned, keys[0]
+        for key, value in zip(keys, records, strict=True):
             await self._store.put(key, value)
-            self._segments[key] = len(value)
-            self.stored_bytes += len(value)
-            written += len(value)
-        self._told = header_of(segment)
+        written = sum(map(len, records))
+        self._note(keys, written)
         return written
+
+    def _note(self, keys: list[bytes], stored_bytes: int) -> None:
+        """A segment lies in the log, in one record or several."""
+        self._segments[keys[0]] = stored_bytes
+        if len(keys) > 1:
+            self._further[keys[0]] = keys[1:]
+        self.stored_bytes += stored_bytes
 
     async def checkpoint(self, partition: Partition) -> None:
         """Note how far forecasts are out, so that a clean restart repeats none."""
@@ -320,12 +327,11 @@ class SegmentLog:
             needed = self.needed_bytes + partition.learner.bytes_needed
             if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
-            value = self._store.get(key)
-            if value is None:
-                raise StateError(
-                    "a state segment vanished from the local store; remove the data directory to rebuild it"
-                )
-            segment = unpack(value)
+            doomed.append(key)
+            reclaimed += self._segments[key]
+            segment = self._read(key)
+            if segment is None:
+                continue
             chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
             pending.extend(
                 Pending(*waiting)
@@ -340,14 +346,26 @@ class SegmentLog:
             kept.extend(one for one in segment.kept if partition.learner.is_needed(one, since))
             if key == self._learned_in:
                 self._learned_in = None  # is written again
-            doomed.append(key)
-            reclaimed += len(value)
         if not doomed:
             return 0
         # The survivors are durable before what they survived from is gone.
         needed_again = chunks or pending or left or kept or (self._learned_in is None and self._learned is not NOTHING)
         written = await self._write(partition, chunks, pending, left, kept) if needed_again else 0
         for key in doomed:
-            await self._store.delete(key)
+            for each in (key, *self._further.pop(key, ())):
+                await self._store.delete(each)
             self.stored_bytes -= self._segments.pop(key)
         return written
+
+    def _read(self, key: bytes) -> Segment | None:
+        """A segment by the key of its first record; None where not all of it is there."""
+        records = []
+        for each in (key, *self._further.get(key, ())):
+            value = self._store.get(each)
+            if value is None:
+                raise StateError(
+                    "a state segment vanished from the local store; remove the data directory to rebuild it"
+                )
+            records.append((*KEY.unpack(each), value))
+        (stored,) = joined(records)
+        return None if stored.value is None else unpack(stored.value)

@@ -1,97 +1,76 @@
-"""What is too large for one record of Kafka is written as several segments, so that a crash between them does no harm.
+"""A segment that is too large for one record of Kafka lies in several, and counts only if they are all there.
 
-The earlier ones say what cascades gained, with the forecasts that follow from it, under the header of the write before:
-the state still ends where it ended, so after a crash the same records are applied again, find their events known, and
-make the same of all others. The one with the new header comes after them, and last which cascades left: what is kept of
-them for scoring must be durable before they are gone.
+A crash between them leaves the first ones, and one while cleaning the last ones: either are passed over.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
-from msgspec.structs import replace
+MAX_PART_BYTES: Final = 900_000
+"""Of a record's value: Kafka takes a million bytes by default, its own framing included."""
 
-from streams.segments import STATE_VERSION, Segment
+_MARK: Final = b"\x03"
+"""The first byte of a part; a whole segment begins with another (`streams.segments`)."""
 
-MAX_PART_BYTES: Final = 600_000
-"""Of a segment before compression: a record of Kafka has a million bytes by default, headers and framing included."""
-
-_FRAME_BYTES: Final = 24
-
-T = TypeVar("T")
+_HEADER: Final = struct.Struct(">cII")  # mark, number of the part, number of parts
 
 
-def nothing_written() -> Segment:
-    """The header before the first write."""
-    return Segment(STATE_VERSION, -math.inf, -math.inf, -1, [], [], [])
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A segment as it lies in the log; ``value`` None: parts of one that is not all there."""
+
+    epoch: int
+    sequence: int  # of the first record
+    records: int
+    stored_bytes: int
+    value: bytes | None
 
 
-def header_of(segment: Segment) -> Segment:
-    """How far the state goes, and nothing of what it holds."""
-    return replace(segment, chunks=[], pending=[], left=[], kept=[], learned=None)
+def split(value: bytes) -> list[bytes]:
+    """The records' values for a packed segment, in order."""
+    if len(value) <= MAX_PART_BYTES:
+        return [value]
+    slices = [value[at : at + MAX_PART_BYTES] for at in range(0, len(value), MAX_PART_BYTES)]
+    return [_HEADER.pack(_MARK, number, len(slices)) + piece for number, piece in enumerate(slices)]
 
 
-def parts(whole: Segment, before: Segment) -> list[Segment]:
-    """The segments to write, in this order, for one that is too large. ``before`` is what was written last."""
-    groups = list(_packed(_gains(whole), lambda gain: gain[0])) or [[]]
-    held = [replace(header_of(before), **_held(group)) for group in groups[:-1]]
-    told = replace(whole, **_held(groups[-1]), left=[])
-    left = [replace(header_of(whole), left=group) for group in _packed(whole.left, _left_bytes)]
-    return [*held, told, *left]
+def joined(records: Iterable[tuple[int, int, bytes]]) -> Iterator[Stored]:
+    """The segments of a log's records, given as (epoch, sequence, value) in order."""
+    held: list[tuple[int, int, bytes]] = []
+    for epoch, sequence, value in records:
+        number, count = _part(value)
+        if held and (number != len(held) or (epoch, sequence) != (held[-1][0], held[-1][1] + 1)):
+            yield _incomplete(held)
+            held = []
+        if count == 1:
+            yield Stored(epoch, sequence, 1, len(value), value)
+        elif number != len(held):
+            yield _incomplete([(epoch, sequence, value)])
+        else:
+            held.append((epoch, sequence, value))
+            if len(held) == count:
+                yield _complete(held)
+                held = []
+    if held:
+        yield _incomplete(held)
 
 
-def _left_bytes(left: tuple[str, float]) -> int:
-    return len(left[0].encode()) + _FRAME_BYTES
+def _part(value: bytes) -> tuple[int, int]:
+    """Number of the part, and how many there are; (0, 1) for a segment that is whole, or too short to tell."""
+    if value[:1] != _MARK or len(value) < _HEADER.size:
+        return 0, 1
+    _, number, count = _HEADER.unpack_from(value)
+    return number, count
 
 
-Gain = tuple[int, dict[str, list[Any]]]
-"""What must be written together: its bytes, and items by field."""
+def _complete(held: list[tuple[int, int, bytes]]) -> Stored:
+    value = b"".join(value[_HEADER.size :] for _, _, value in held)
+    return Stored(held[0][0], held[0][1], len(held), sum(len(one[-1]) for one in held), value)
 
 
-def _gains(segment: Segment) -> Iterator[Gain]:
-    """A chunk never without the forecasts that follow from it: they are not made again from an event that is known.
-
-    In their order, so that the last chunks come under the new header.
-    """
-    for kept in segment.kept:
-        yield kept.bytes_needed, {"kept": [kept]}
-    waiting: dict[str, list[Any]] = {}
-    for forecast in segment.pending:
-        waiting.setdefault(forecast[0], []).append(forecast)
-    own_chunks = {chunk.cascade for chunk in segment.chunks}
-    for cascade in [cascade for cascade in waiting if cascade not in own_chunks]:
-        yield _waiting_bytes(waiting[cascade]), {"pending": waiting[cascade]}
-    for chunk in segment.chunks:
-        own = waiting.pop(chunk.cascade, [])
-        cost = len(chunk.data) + len(chunk.cascade.encode()) + _FRAME_BYTES + _waiting_bytes(own)
-        yield cost, {"chunks": [chunk], "pending": own}
-
-
-def _waiting_bytes(waiting: Iterable[tuple[str, float, float, str]]) -> int:
-    return sum(len(cascade.encode()) + len(event.encode()) + 2 * _FRAME_BYTES for cascade, _, _, event in waiting)
-
-
-def _held(gains: Iterable[Gain]) -> dict[str, list[Any]]:
-    held: dict[str, list[Any]] = {"chunks": [], "pending": [], "kept": []}
-    for _, items in gains:
-        for name, found in items.items():
-            held[name] += found
-    return held
-
-
-def _packed(items: Iterable[T], cost: Callable[[T], int]) -> Iterator[list[T]]:
-    """In their order, as many together as fit."""
-    group: list[T] = []
-    taken = 0
-    for item in items:
-        bytes_ = cost(item)
-        if group and taken + bytes_ > MAX_PART_BYTES:
-            yield group
-            group, taken = [], 0
-        group.append(item)
-        taken += bytes_
-    if group:
-        yield group
+def _incomplete(held: list[tuple[int, int, bytes]]) -> Stored:
+    return Stored(held[0][0], held[0][1], len(held), sum(len(one[-1]) for one in held), None)

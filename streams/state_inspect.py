@@ -10,6 +10,7 @@ import msgspec
 from graph.errors import UserError
 from streams.changelog import StoredSegment, changelog_reader
 from streams.murmur2 import partition_of
+from streams.segment_parts import joined
 from streams.segments import KEY, in_order, unpack
 from streams.settings import Settings
 from streams.state_export import load_partition
@@ -116,10 +117,13 @@ def inspect_cascade(settings: Settings, cascade_id: str) -> Inspection:
 
 
 def _places(cascade_id: str, held: Mapping[bytes, StoredSegment]) -> list[Place]:
-    places = []
-    for epoch, sequence, value in in_order((key, segment.value) for key, segment in held.items()):
-        chunks = [chunk for chunk in unpack(value).chunks if chunk.cascade == cascade_id]
+    places: list[Place] = []
+    for stored in joined(in_order((key, segment.value) for key, segment in held.items())):
+        if stored.value is None:
+            continue
+        chunks = [chunk for chunk in unpack(stored.value).chunks if chunk.cascade == cascade_id]
         if chunks:
-            offset = held[KEY.pack(epoch, sequence)].offset
-            places.append(Place(offset, epoch, sequence, len(chunks), sum(len(chunk.data) for chunk in chunks)))
+            offset = held[KEY.pack(stored.epoch, stored.sequence)].offset
+            bytes_ = sum(len(chunk.data) for chunk in chunks)
+            places.append(Place(offset, stored.epoch, stored.sequence, len(chunks), bytes_))
     return places
