@@ -125,14 +125,14 @@ class Fleet:
     def at_rest(self) -> bool:
         """Whether every partition is owned, everything is consumed, and every forecast that fell due is out."""
         owned: list[int] = []
-        for member in self.members:
-            if member.wanted:
-                status, page = member.get("/readyz")
-                owned += json.loads(page)["partitions"] if status == 200 else [-1]
+        wanted: list[Worker] = [member for member in self.members if member.wanted]
+        for member in wanted:
+            status, page = member.get("/readyz")
+            owned += json.loads(page)["partitions"] if status == 200 else [-1]
         return (
             sorted(owned) == list(range(self._stream.partitions))
-            and self._stream.is_consumed()
-            and all(member.idle() for member in self.members if member.wanted)
+            and self._stream.is_consumed(wanted)
+            and all(member.idle() for member in wanted)
         )
 
     def stop(self, seconds: float) -> list[int]:
