@@ -157,9 +157,9 @@ def row(
     """A row of a benchmark's result."""
     return {
         "name": name,
-        "value": value,
+        "value": float(value),
         "unit": unit,
         "reference": reference,
-        "reference_value": reference_value,
-        "ratio": value / reference_value if reference_value else None,
+        "reference_value": None if reference_value is None else float(reference_value),
+        "ratio": float(value / reference_value) if reference_value else None,
     }
