@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from graph import Cascade
@@ -90,11 +89,8 @@ def _cost(chunk: Chunk) -> int:
 
 def _needed(chunks: list[Chunk]) -> list[Chunk]:
     """The chunks that are needed, in order of their indexes: from the last that tells everything on."""
-    if any(
-        one.index >= after.index for one, after in pairwise(chunks)
-    ):  # cleaning writes chunks again, later in the log
-        by_index = {chunk.index: chunk for chunk in chunks}
-        chunks = [by_index[index] for index in sorted(by_index)]
+    by_index = {chunk.index: chunk for chunk in chunks}
+    chunks = [by_index[index] for index in sorted(by_index)]
     for at in range(len(chunks) - 1, 0, -1):
         if is_whole(chunks[at].data):
             return chunks[at:]
@@ -161,6 +157,7 @@ class SegmentLog:
 
     def _load(self, partition: Partition) -> int:
         live: dict[str, list[Chunk]] = {}
+        disordered: set[str] = set()
         pending: dict[tuple[str, float], _Waiting] = {}
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
@@ -181,9 +178,11 @@ class SegmentLog:
             last = unpack(one.value)
             for chunk in last.chunks:
                 known = live.get(chunk.cascade)
-                if known is None:
+                if known is None or (chunk.index > known[-1].index and is_whole(chunk.data)):
                     live[chunk.cascade] = [chunk]
                 else:
+                    if chunk.index < known[-1].index:  # cleaning writes chunks again, later in the log
+                        disordered.add(chunk.cascade)
                     known.append(chunk)
             for waiting in last.pending:
                 if waiting[1] >= since:
@@ -196,6 +195,8 @@ class SegmentLog:
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
                 learned, self._learned_in = last.learned, keys[0]
+        for cascade in disordered & live.keys():
+            live[cascade] = _needed(live[cascade])
         if last is not None:
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
@@ -212,8 +213,7 @@ class SegmentLog:
     ) -> None:
         self.next_offset = last.next_offset
         max_events = partition.store.max_events_per_cascade
-        for cascade_id, chunks in live.items():
-            ordered = _needed(chunks)
+        for cascade_id, ordered in live.items():
             partition.store.insert(Cascade.restore([chunk.data for chunk in ordered], max_events=max_events))
             needed = sum(map(_cost, ordered))
             whole = _cost(ordered[0]) if is_whole(ordered[0].data) else 0
