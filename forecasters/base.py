@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.errors import NotCalibratedError
+from forecasters.intervals import ConformalIntervals
 from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
@@ -81,6 +83,8 @@ class Forecaster(ABC):
     name: ClassVar[str]
     needs_training: ClassVar[bool]
     version: str = "0"
+    intervals: Any = None
+    """What makes ``low`` and ``high``, of the model's own kind."""
 
     @classmethod
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
@@ -107,6 +111,26 @@ class Forecaster(ABC):
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
         """Fit to ``train``, choose by ``validation``; training-free forecasters only calibrate their
         interval."""
+
+    def calibrate(self, cases: Sequence[Case]) -> Self:
+        """Fit the intervals anew on ``cases`` (at least one) that the model was not fitted to; all else stays.
+
+        Raises `NotCalibratedError` for a model whose intervals are of another kind.
+        """
+        intervals = self.intervals
+        if not isinstance(intervals, ConformalIntervals):
+            raise NotCalibratedError(f"{self.name} has no intervals that cases could calibrate")
+        examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
+        said = self.forecast(examples)
+        self.intervals = ConformalIntervals.fit(
+            said.increment,
+            np.array([case.increment for case in cases], dtype=np.float64),
+            np.array([example.age_seconds for example in examples]),
+            np.array([float(example.observed) for example in examples]),
+            group=self.populations(examples),
+            level=intervals.level,
+        )
+        return self
 
     @abstractmethod
     def save(self, directory: Path) -> None:

@@ -8,3 +8,7 @@ from graph.errors import UserError
 class ModelStoreError(UserError):
     """A stored model is missing, damaged or misnamed; the message names the file or the name, and the
     mend."""
+
+
+class NotCalibratedError(UserError):
+    """A model's intervals do not come from cases, so none can calibrate them."""

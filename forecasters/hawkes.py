@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from forecasters.base import Example
 from forecasters.branching import OmoriKernel, excitation_matrix, expected_counts, interpolate_rows
-from forecasters.history import HISTORY_EDGES, MIN_AGE_SECONDS, binned, kept_scale, reach, reshares_of
+from forecasters.history import HISTORY_EDGES, MIN_AGE_SECONDS, binned, reach, reshares_of
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.training_free import PointForecasts, TrainingFree
 from graph import Cascade
@@ -134,11 +134,10 @@ class HawkesForecaster(TrainingFree):
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         view = graph.view(as_of)
-        ages, followers = reshares_of(view)
-        weights = reach(followers, self.typical_followers, self.reach_exponent)
-        counts, weights, _ = binned(ages, weights, max(view.age_seconds, MIN_AGE_SECONDS))
-        scale = kept_scale(view)
-        return Example.of(view, horizon_seconds, {"counts": counts * scale, "weights": weights * scale})
+        ages, followers, numbers = reshares_of(view)
+        weights = numbers * reach(followers, self.typical_followers, self.reach_exponent)
+        counts, weights, _ = binned(ages, weights, max(view.age_seconds, MIN_AGE_SECONDS), numbers)
+        return Example.of(view, horizon_seconds, {"counts": counts, "weights": weights})
 
     def growth(self, examples: Sequence[Example], ages: Floats) -> PointForecasts:
         age = np.maximum([example.age_seconds for example in examples], MIN_AGE_SECONDS)

@@ -35,28 +35,36 @@ def reach(followers: Floats, typical: float, exponent: float) -> Floats:
     return np.where(np.isnan(followers), 1.0, np.clip(relative, 0.01, 100.0))
 
 
-def reshares_of(view: CascadeView) -> tuple[Floats, Floats]:
-    """Ages (n,) and follower counts (n,), NaN where unknown, of the reposts and quotes of a view."""
+def reshares_of(view: CascadeView) -> tuple[Floats, Floats, Floats]:
+    """Ages (n,), ascending, follower counts (n,), NaN where unknown, and numbers (n,) of a view's reposts and quotes.
+
+    A number is 1, but for the minutes in which a cascade that outgrew its memory only counted them.
+    """
     kept = view.reshares
-    return view.ages[kept], view.followers[kept].astype(np.float64)
+    ages, followers, numbers = view.ages[kept], view.followers[kept].astype(np.float64), np.ones(kept.sum())
+    if not view.binned:
+        return ages, followers, numbers
+    ages = np.concatenate([ages, view.binned_ages])
+    order = np.argsort(ages, kind="stable")
+    followers = np.concatenate([followers, np.full(len(view.binned_ages), np.nan)])
+    return ages[order], followers[order], np.concatenate([numbers, view.binned_counts])[order]
 
 
-def binned(ages: Floats, weights: Floats, age_seconds: float) -> tuple[Floats, Floats, Floats]:
+def binned(
+    ages: Floats, weights: Floats, age_seconds: float, numbers: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Counts, summed weights and mean ages in each of the bins, each (K,).
 
-    ``ages`` ascend. An empty bin has the age of its middle. Events at exactly now fall into the last bin.
+    ``ages`` ascend; ``numbers`` say how many reshares each stands for, by default one. An empty bin has the age of its
+    middle. Events at exactly now fall into the last bin.
     """
     edges = HISTORY_EDGES * age_seconds
     cuts = np.searchsorted(ages, edges[1:-1], side="left")
     bounds = np.concatenate([[0], cuts, [len(ages)]])
     summed = np.concatenate([[0.0], np.cumsum(weights)])
-    moments = np.concatenate([[0.0], np.cumsum(ages)])
-    counts = np.diff(bounds).astype(np.float64)
+    numbers = np.ones(len(ages)) if numbers is None else numbers
+    moments = np.concatenate([[0.0], np.cumsum(ages * numbers)])
+    counts = np.diff(np.concatenate([[0.0], np.cumsum(numbers)])[bounds])
     middle = (edges[:-1] + edges[1:]) / 2.0
     mean_ages = np.where(counts > 0, np.diff(moments[bounds]) / np.maximum(counts, 1.0), middle)
     return counts, np.maximum(np.diff(summed[bounds]), 0.0), np.clip(mean_ages, 0.0, age_seconds)
-
-
-def kept_scale(view: CascadeView) -> float:
-    """How many reshares each kept one stands for: above 1 when the cascade outgrew its memory."""
-    return view.size / max(view.size - view.binned, 1)

@@ -17,22 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.errors import ModelStoreError
+from forecasters.interval_buckets import SIZE_EDGES, Groups, ages_in_use, offsets_in_buckets
 
 Floats = NDArray[np.float64]
-Groups = NDArray[np.int64]
 
 DEFAULT_LEVEL: Final = 0.8
 """Four of five: the widest interval an editor still acts on; published with each forecast as ``level``."""
-
-AGE_EDGES: Final = (300.0, 900.0, 2700.0, 10_800.0, 43_200.0)
-"""5 and 15 minutes, 45 minutes, 3 and 12 hours. No edge lies on a usual observation time (30 min, 1 h), so
-that a cut just before it and a forecast exactly at it share a bucket."""
-
-SIZE_EDGES: Final = (10.0, 30.0, 100.0, 300.0, 1000.0)
-
-MIN_BUCKET: Final = 60
-"""Residuals a bucket needs: the 10 % quantile of fewer rests on less than six cases. A thinner one borrows
-from its age, then from all ages, then from all populations."""
 
 UNCALIBRATED_OFFSET: Final = 2.0
 """log2 half-width without calibration: a factor of four either way, about what training-free models err."""
@@ -51,12 +41,6 @@ def conformal_offsets(residuals: Floats, level: float) -> tuple[float, float]:
     rank = min(n, math.ceil((n + 1) * (1.0 + level) / 2.0))
     # Offsets on the far side of 0 would leave a biased forecast outside its own interval.
     return min(0.0, float(ordered[n - rank])), max(0.0, float(ordered[rank - 1]))
-
-
-def _calibrate(offsets: Floats, residuals: Floats, level: float) -> None:
-    """Set all of ``offsets`` (..., 2) by these residuals, unless they are too few."""
-    if residuals.size >= MIN_BUCKET:
-        offsets[...] = conformal_offsets(residuals, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +69,17 @@ class ConformalIntervals:
         *,
         group: Groups | None = None,
         level: float = DEFAULT_LEVEL,
-        age_edges: tuple[float, ...] = AGE_EDGES,
-        size_edges: tuple[float, ...] = SIZE_EDGES,
     ) -> Self:
         """Calibrate on cases the model was not fitted to; vectors (n,), ``group`` the populations, counted from 0.
 
         Raises `ValueError` if they are empty.
         """
         residuals = np.log2(1.0 + actual) - np.log2(1.0 + predicted)
-        groups = np.zeros(len(residuals), dtype=np.int64) if group is None else group
-        ages, sizes = np.digitize(age_seconds, age_edges), np.digitize(observed, size_edges)
-        count = int(groups.max()) + 1 if len(groups) else 1
-        offsets = np.empty((count, len(age_edges) + 1, len(size_edges) + 1, 2))
-        offsets[:] = conformal_offsets(residuals, level)
-        for g in range(count):
-            of_group = groups == g
-            _calibrate(offsets[g], residuals[of_group], level)
-            for age in range(offsets.shape[1]):
-                of_age = of_group & (ages == age)
-                _calibrate(offsets[g, age], residuals[of_age], level)
-                for size in range(offsets.shape[2]):
-                    _calibrate(offsets[g, age, size], residuals[of_age & (sizes == size)], level)
-        return cls(level, age_edges, size_edges, offsets[..., 0].copy(), offsets[..., 1].copy())
+        age_edges = ages_in_use(age_seconds)
+        offsets = offsets_in_buckets(
+            lambda rows: conformal_offsets(residuals[rows], level), age_seconds, observed, group, age_edges, SIZE_EDGES
+        )
+        return cls(level, age_edges, SIZE_EDGES, offsets[..., 0].copy(), offsets[..., 1].copy())
 
     def bounds(
         self, increment: Floats, age_seconds: Floats, observed: Floats, group: Groups | None = None

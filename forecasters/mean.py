@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.intervals import AGE_EDGES
+from forecasters.interval_buckets import AGE_EDGES
 from forecasters.regression import LogRegression
 from graph import CascadeView
 

@@ -53,10 +53,10 @@ def read_config(directory: Path, forecaster: str | None = None) -> dict[str, Any
     config = _read_json(path)
     if config.get("format") != FORMAT:
         raise ModelStoreError(
-            f"{path}: format {config.get('format')!r}, this version reads {FORMAT}; upgrade or retrain"
+            f"{path}: format {config.get('format')!r:.100}, this version reads {FORMAT}; upgrade or retrain"
         )
     if forecaster is not None and config.get("forecaster") != forecaster:
-        raise ModelStoreError(f"{path}: holds a {config.get('forecaster')!r} model, not {forecaster!r}")
+        raise ModelStoreError(f"{path}: holds a {config.get('forecaster')!r:.100} model, not {forecaster!r}")
     return config
 
 
@@ -83,7 +83,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelStoreError(f"{path}: missing; train the model again or restore the file") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelStoreError(f"{path}: cannot be read as JSON ({error}); restore the file") from error
     if not isinstance(found, dict):
         raise ModelStoreError(f"{path}: must hold a JSON object; restore the file")

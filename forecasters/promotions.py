@@ -69,8 +69,9 @@ class Promotions:
             return cls(aliases, tuple(Promotion.from_json(step) for step in found.get("history", [])))
         except (FileNotFoundError, NotADirectoryError):
             return cls({})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelStoreError(f"{path}: damaged ({error!r}); restore it, or delete it and promote again") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            why = repr(error)[:200]  # it may quote the file
+            raise ModelStoreError(f"{path}: damaged ({why}); restore it, or delete it and promote again") from error
 
     def write(self, folder: Path) -> None:
         """Replace the file; a reader sees the old one or the new one, whole."""

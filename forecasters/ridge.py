@@ -30,7 +30,8 @@ class RidgeForecaster(LogRegression):
     def features(self, view: CascadeView, horizon_seconds: float) -> Floats:
         age = max(view.age_seconds, 0.0)
         edges = age * np.arange(1, BINS) / BINS
-        counts = np.diff(np.searchsorted(view.reshare_ages, edges), prepend=0, append=view.size - view.binned)
+        upto = np.searchsorted(view.reshare_ages, edges) + view.binned_until(edges)
+        counts = np.diff(upto, prepend=0, append=view.size)
         return np.concatenate([np.log2(1.0 + counts), [np.log2(1.0 + view.size)], time_features(view, horizon_seconds)])
 
     def fit_log(self, X: Floats, y: Floats, X_validation: Floats, y_validation: Floats, seed: int) -> None:

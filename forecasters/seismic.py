@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from forecasters.base import Example
 from forecasters.branching import PlateauKernel, excitation_matrix, expected_counts, interpolate_rows
-from forecasters.history import MIN_AGE_SECONDS, binned, kept_scale, reshares_of
+from forecasters.history import MIN_AGE_SECONDS, binned, reshares_of
 from forecasters.intervals import DEFAULT_LEVEL
 from forecasters.training_free import PointForecasts, TrainingFree
 from graph import Cascade
@@ -67,16 +67,18 @@ class SeismicForecaster(TrainingFree):
     def settings(self) -> dict[str, Any]:
         return {"theta": self.kernel.theta, "plateau_seconds": self.kernel.s0, "mean_degree": self.mean_degree}
 
-    def infectiousness(self, ages: Floats, degrees: Floats, age_seconds: float) -> float:
+    def infectiousness(self, ages: Floats, degrees: Floats, age_seconds: float, numbers: Floats | None = None) -> float:
         """p(t), equation (6), with the triangular window K(s) = max(1 - 2 s / t, 0) over the last half of the
         life.
 
-        ``ages`` (n + 1,) and ``degrees`` (n + 1,) have the root first. The denominator sums n_i times the
+        ``ages`` (n + 1,) and ``degrees`` (n + 1,) have the root first; ``numbers`` (n + 1,) say how many reshares each
+        stands for, by default one. The denominator sums n_i times the
         integral of K(t - s) phi(s - t_i), which by parts is Phi(t - t_i) - (2 / t) times the integral of Phi
         over the window.
         """
         t = age_seconds
-        reactions = float(np.maximum(1.0 - 2.0 * (t - ages[1:]) / t, 0.0).sum())
+        numbers = np.ones(len(ages)) if numbers is None else numbers
+        reactions = float(numbers[1:] @ np.maximum(1.0 - 2.0 * (t - ages[1:]) / t, 0.0))
         since = np.maximum(t - ages, 0.0)
         before_window = np.maximum(t / 2.0 - ages, 0.0)
         window = self.kernel.twice_cumulative(since) - self.kernel.twice_cumulative(before_window)
@@ -86,13 +88,12 @@ class SeismicForecaster(TrainingFree):
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         view = graph.view(as_of)
         t = max(view.age_seconds, MIN_AGE_SECONDS)
-        ages, followers = reshares_of(view)
-        degrees = np.where(np.isnan(followers), self.mean_degree, followers)
+        ages, followers, numbers = reshares_of(view)
+        degrees = numbers * np.where(np.isnan(followers), self.mean_degree, followers)
         root = float(self.mean_degree if view.root_followers is None else view.root_followers)
-        p = self.infectiousness(np.append(0.0, ages), np.append(root, degrees), t)
-        _, exposed, mean_ages = binned(ages, degrees, t)
-        scale = kept_scale(view)
-        lumps = np.append(root, exposed * scale)
+        p = self.infectiousness(np.append(0.0, ages), np.append(root, degrees), t, np.append(1.0, numbers))
+        _, exposed, mean_ages = binned(ages, degrees, t, numbers)
+        lumps = np.append(root, exposed)
         inputs = {"p": np.array([p]), "ages_back": t - np.append(0.0, mean_ages), "exposed": lumps}
         return Example.of(view, horizon_seconds, inputs)
 

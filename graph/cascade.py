@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,15 @@ from graph.view import CascadeView, build_view, reshares_seen
 if TYPE_CHECKING:
     import networkx
     import torch_geometric.data
+
+CASCADE_BYTES: Final = 470
+"""A cascade without its nodes: the objects, its id, its places in the store."""
+
+NODE_BYTES: Final = 14
+"""Of a node beside its record: the hash of its id, its share of the index, slack."""
+
+ENTRY_BYTES: Final = 110
+"""An exception: two numbers in a dictionary."""
 
 __all__ = ["MAX_EVENTS", "Cascade", "Outcome"]
 
@@ -61,6 +70,14 @@ class Cascade(GrowingCascade):
     def nodes(self) -> int:
         """Nodes that are not undone, the root included (also a virtual one)."""
         return (len(self._keys) >> 3) - (0 if self._irregular is None else len(self._irregular.undone))
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what the cascade takes in memory, by its own books: a function of its content
+        (``cascadecast bench bounds`` holds it against what is measured)."""
+        node = NODE_BYTES + self._layout.size + (0 if self._followers is None else 4)
+        kept = CASCADE_BYTES + (len(self._keys) >> 3) * node
+        return kept if self._irregular is None else kept + ENTRY_BYTES * len(self._irregular)
 
     @property
     def depth(self) -> int:

@@ -169,8 +169,8 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 
 
 def _parse_int(digits: str) -> int | float:
-    # int() refuses thousands of digits (a guard against quadratic time); no field can hold such a number anyway.
-    return int(digits) if len(digits) < 400 else float(digits)
+    # int() refuses thousands of digits (a guard against quadratic time), and what has 309 cannot become a float again.
+    return int(digits) if len(digits) < 300 else float(digits)
 
 
 def _json_type(value: object) -> str:

@@ -99,23 +99,27 @@ def feature_matrix(views: Sequence[CascadeView], horizon_seconds: Sequence[float
 def binned_log_counts(view: CascadeView, bins: int) -> Floats:
     """log(1 + reshares) in each of ``bins`` equal parts of the age at the cut, (bins,), the oldest first.
 
-    Reshares beyond the kept maximum (``view.binned``) count in the last part, being the latest.
+    Reshares beyond the kept maximum count in the part in which their minute was over.
     """
     last = float(view.ages[-1]) if len(view) else 0.0
     age = view.age_seconds if math.isfinite(view.age_seconds) else last
     edges = np.linspace(0.0, age, bins + 1)[1:-1]
     upto = np.searchsorted(view.reshare_ages, edges, side="left")
-    counts = np.diff(np.concatenate(([0], upto, [view.size - view.binned]))).astype(np.float64)
-    counts[-1] += view.binned
+    if view.binned:
+        upto = upto + view.binned_until(np.nextafter(edges, 0.0))
+    counts = np.diff(np.concatenate(([0], upto, [view.size]))).astype(np.float64)
     return np.asarray(np.log1p(counts))
 
 
 def _timing(view: CascadeView, ages: Floats, age: float, horizon: float) -> list[float]:
     kept, count = len(ages), len(ages) + view.binned
     kinds = np.bincount(view.kinds, minlength=4)
-    since = np.searchsorted(ages, np.array([age - s for s in (*RECENT_SECONDS, 0.1 * age, 0.2 * age)]), side="right")
-    recent = (kept - since + view.binned).tolist()
-    first = np.searchsorted(ages, np.array([*FIRST_SECONDS, *(f * age for f in FRACTIONS)]), side="right").tolist()
+    starts = np.array([age - s for s in (*RECENT_SECONDS, 0.1 * age, 0.2 * age)])
+    ends = np.array([*FIRST_SECONDS, *(f * age for f in FRACTIONS)])
+    before, by = np.searchsorted(ages, starts, side="right"), np.searchsorted(ages, ends, side="right")
+    if view.binned:
+        before, by = before + view.binned_until(starts), by + view.binned_until(ends)
+    recent, first = (count - before).tolist(), by.tolist()
     hours = max(age, 1.0) / 3600.0
     tenth, fifth = recent[-2], recent[-1]
     parts = ages / age if age > 0 else np.zeros(kept)

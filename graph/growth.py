@@ -25,6 +25,8 @@ class Outcome(enum.IntEnum):
     """Its id has been seen (the first content stands), or it changes nothing, like a second undo."""
     LATE = 2
     """Its cascade has left memory, or the event is older than the retention. Only a `CascadeStore` says so."""
+    COUNTED = 3
+    """Applied to a cascade that keeps no more events: a reshare is counted by the minute, a reply only noticed."""
 
 
 # Looking an enumeration's member up by its class takes as long as hashing an id.
@@ -195,7 +197,7 @@ class GrowingCascade(Columns):
         self._last_time = max(self._last_time, event.time)
         self.version += 1
         self._derived = None
-        return _APPLIED
+        return Outcome.COUNTED
 
     def _meet_waiting(self, irregular: Irregular, position: int, key: bytes, code: int) -> None:
         """An undo or children may have waited for the node that has just been appended."""

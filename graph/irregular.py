@@ -81,6 +81,9 @@ class Irregular:
         self.changed_bins = 0
         self.changed_pending = False
 
+    def __len__(self) -> int:
+        return len(self.late) + len(self.undone) + len(self.pending_undos) + len(self.bins) + len(self.waiting)
+
     def undo(self, position: int, at: float) -> None:
         """Record that the node at ``position`` is invisible from ``at`` on."""
         self.undone.pop(position, None)

@@ -23,9 +23,15 @@ RETENTION_SECONDS: Final = 25 * 3600.0
 MAX_LIVE_CASCADES: Final = 1_000_000
 MAX_DEPARTED: Final = 1_000_000
 
+MAX_AHEAD: Final = 10_000
+"""Cascades born ahead of the clock: ten times what a genuine jump of the clock takes (`graph.watermark`)."""
+
 _BUCKET_SECONDS: Final = 60.0
-_EVICTED_SHARE: Final = 64
-"""When the store is full, one in so many leaves at once: finding the idlest looks at all of them."""
+_EVICTED_SHARE: Final = 16
+"""When the store is full, one in so many leaves at once: finding out who goes first looks at all of them."""
+
+_IDLE_SHARE: Final = 0.5
+"""A cascade that was silent for the latter half of its life counts as idle where room is needed."""
 
 
 class Departure(enum.StrEnum):
@@ -40,9 +46,10 @@ class CascadeStore:
     """Live cascades by id.
 
     A cascade leaves once the watermark has passed its root's time plus ``retention_seconds`` (matured), after
-    ``idle_seconds`` without a new node if given (idle), or when ``max_live_cascades`` are exceeded: withdrawn ones
-    first, then the idlest (evicted). The ids of the last ``max_departed`` that left (at least half as many) are
-    remembered: their later events are LATE. So is an event that is older than its cascade's retention.
+    ``idle_seconds`` without a new node if given (idle), or when ``max_live_cascades`` or ``max_bytes`` are exceeded
+    (evicted): withdrawn ones first, then those born ahead of the clock, the matured, the idle, and the smallest. The
+    ids of the last ``max_departed`` that left (at least half as many) are remembered: their later events are LATE. So
+    is an event that is older than its cascade's retention.
     """
 
     def __init__(
@@ -53,6 +60,8 @@ class CascadeStore:
         max_live_cascades: int = MAX_LIVE_CASCADES,
         max_events_per_cascade: int = MAX_EVENTS,
         max_departed: int = MAX_DEPARTED,
+        max_bytes: float = math.inf,
+        max_ahead: int = MAX_AHEAD,
     ) -> None:
         if not retention_seconds > 0:
             raise ValueError(f"retention_seconds must be positive, not {retention_seconds}")
@@ -65,6 +74,9 @@ class CascadeStore:
         self._may_idle = idle_seconds is not None
         self.max_live_cascades = max_live_cascades
         self.max_events_per_cascade = max_events_per_cascade
+        self.max_bytes = max_bytes
+        self.max_ahead = max_ahead
+        self.bytes = 0
         self.departures: Counter[Departure] = Counter()
         self._live: dict[str, Cascade] = {}
         self._departed = Departed(max_departed)
@@ -72,6 +84,7 @@ class CascadeStore:
         self._due: dict[int, list[Cascade]] = {}
         self._minutes: list[int] = []  # heap of the keys of _due
         self._evicted: list[Cascade] = []
+        self._ahead: set[str] = set()  # ids of cascades that were born ahead of the clock, and of some that are gone
 
     def __len__(self) -> int:
         return len(self._live)
@@ -96,9 +109,13 @@ class CascadeStore:
         matures = root_time + self.retention_seconds
         if time > matures or matures < watermark or (self._may_idle and self.leaves_at(cascade) < watermark):
             return Outcome.LATE
+        before = cascade.memory_bytes
         outcome = cascade.apply(event, watermark)
+        self.bytes += cascade.memory_bytes - before
         if time < root_time:
             self._enqueue(cascade)
+        if self.bytes > self.max_bytes:
+            self._make_room(watermark)
         return outcome
 
     def _start(self, event: Event, watermark: float) -> Outcome:
@@ -107,15 +124,38 @@ class CascadeStore:
         cascade = Cascade(event.cascade, max_events=self.max_events_per_cascade)
         outcome = cascade.apply(event, watermark)
         if outcome is Outcome.APPLIED:
-            self.insert(cascade)
+            self.insert(cascade, watermark)
         return outcome
 
-    def insert(self, cascade: Cascade) -> None:
+    def insert(self, cascade: Cascade, watermark: float = -math.inf) -> None:
         """Take in a new or restored cascade; one of the same id is replaced."""
-        if len(self._live) >= self.max_live_cascades and cascade.id not in self._live:
-            self._evict()
+        replaced = self._live.get(cascade.id)
+        if replaced is not None:
+            self.bytes -= replaced.memory_bytes
+        elif len(self._live) >= self.max_live_cascades:
+            self._make_room(watermark)
         self._live[cascade.id] = cascade
+        self.bytes += cascade.memory_bytes
         self._enqueue(cascade)
+        if self.bytes > self.max_bytes:
+            self._make_room(watermark)
+
+    def note_ahead(self, cascade_id: str, believed_until: float) -> None:
+        """A cascade's root lies beyond what the clock believes (s). Of more than ``max_ahead`` such, those farthest
+        ahead are evicted: the clock may never come there."""
+        self._ahead.add(cascade_id)
+        if len(self._ahead) <= self.max_ahead:
+            return
+        ahead = [
+            cascade
+            for cascade in map(self._live.get, self._ahead)
+            if cascade is not None and cascade.root_time > believed_until
+        ]
+        self._ahead = {cascade.id for cascade in ahead}
+        if len(ahead) > self.max_ahead:
+            excess = len(ahead) - self.max_ahead + self.max_ahead // _EVICTED_SHARE
+            for cascade in heapq.nlargest(excess, ahead, key=lambda cascade: (cascade.root_time, cascade.id)):
+                self._evict(cascade)
 
     def mature(self, watermark: float) -> list[Cascade]:
         """Let go whoever is to leave by ``watermark``; all that left since the last call, evicted ones first."""
@@ -161,14 +201,34 @@ class CascadeStore:
 
     def _depart(self, cascade: Cascade, reason: Departure) -> None:
         del self._live[cascade.id]
+        self.bytes -= cascade.memory_bytes
         self._departed.add(key_of(cascade.id))
         self.departures[reason] += 1
 
-    def _evict(self) -> None:
-        for cascade in heapq.nsmallest(
-            max(1, self.max_live_cascades // _EVICTED_SHARE),
-            self._live.values(),
-            key=lambda cascade: (cascade.withdrawn_at == math.inf, cascade.last_time, cascade.id),
-        ):
-            self._depart(cascade, Departure.EVICTED)
-            self._evicted.append(cascade)
+    def _make_room(self, watermark: float) -> None:
+        """Evict one cascade in `_EVICTED_SHARE`, and as many more as the bound on bytes asks for."""
+        keep = self.max_bytes * (1 - 1 / _EVICTED_SHARE)
+        number = max(1, self.max_live_cascades // _EVICTED_SHARE) if len(self._live) >= self.max_live_cascades else 0
+        ranked = ((*self._order_of_eviction(cascade, watermark), cascade) for cascade in self._live.values())
+        heap = list(ranked)
+        heapq.heapify(heap)
+        while heap and (number > 0 or self.bytes > keep):
+            self._evict(heapq.heappop(heap)[-1])
+            number -= 1
+
+    def _order_of_eviction(self, cascade: Cascade, watermark: float) -> tuple[int, float, float, str]:
+        """Who goes first: a rank, then what is least worth keeping within it."""
+        last = cascade.last_time
+        if cascade.withdrawn_at < math.inf:
+            return 0, 0, last, cascade.id
+        if watermark > -math.inf and cascade.root_time > watermark + self.retention_seconds:
+            return 1, 0, -cascade.root_time, cascade.id
+        if self.leaves_at(cascade) < watermark:
+            return 2, 0, last, cascade.id
+        if watermark - last > _IDLE_SHARE * (watermark - cascade.root_time):
+            return 3, 0, last, cascade.id
+        return 4, cascade.size, last, cascade.id
+
+    def _evict(self, cascade: Cascade) -> None:
+        self._depart(cascade, Departure.EVICTED)
+        self._evicted.append(cascade)

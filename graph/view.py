@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.irregular import BIN_SECONDS
 from graph.records import INFERRED, KIND_MASK, NAMES_ROOT, REPLY, depths_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ class CascadeView:
     withdrawn_at: float
     """Event time from which the post is taken back, +inf if that is not visible."""
     binned: int
-    """Reshares beyond the kept maximum, counted by the minute; part of ``size``, absent from the arrays."""
+    """Reshares beyond the kept maximum, counted by the minute; part of ``size``, absent from the arrays above."""
+    binned_ages: NDArray[np.float64]
+    """(m,) ages, ascending, at which minutes of such reshares were over."""
+    binned_counts: NDArray[np.int64]
+    """(m,) how many came in each; their sum is ``binned``."""
 
     def __len__(self) -> int:
         return len(self.ages)
@@ -71,6 +76,11 @@ class CascadeView:
     def reshare_ages(self) -> NDArray[np.float64]:
         """(size - binned,) ages of the reposts and quotes (s)."""
         return self.ages[self.reshares]
+
+    def binned_until(self, ages: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Binned reshares seen by each of ``ages`` (s), in the shape of ``ages``."""
+        upto = np.concatenate(([0], np.cumsum(self.binned_counts)))
+        return np.asarray(upto[np.searchsorted(self.binned_ages, ages, side="right")])
 
     @property
     def age_seconds(self) -> float:
@@ -200,7 +210,7 @@ def _view(
         ids, followers, inferred = ids[order], followers[order], inferred[order]
     for column in (ages, parents, depths, users, kinds, inferred, followers, ids):
         column.setflags(write=False)
-    irregular = cascade._irregular
+    binned_ages, binned_counts = _bins(cascade, root_time, as_of)
     withdrawn_at = cascade.withdrawn_at
     return CascadeView(
         cascade=cascade.id,
@@ -220,5 +230,21 @@ def _view(
         root_lang=cascade.root_lang if has_root else None,
         root_source=cascade.root_source if has_root else None,
         withdrawn_at=withdrawn_at if withdrawn_at <= as_of else math.inf,
-        binned=0 if irregular is None else irregular.counted(as_of),
+        binned=int(binned_counts.sum()),
+        binned_ages=binned_ages,
+        binned_counts=binned_counts,
     )
+
+
+_NO_AGES: Final[NDArray[np.float64]] = np.zeros(0)
+_NO_COUNTS: Final[NDArray[np.int64]] = np.zeros(0, np.int64)
+
+
+def _bins(cascade: Cascade, root_time: float, as_of: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The minutes of reshares not kept that were over by ``as_of``: ages and counts."""
+    if cascade._irregular is None or not cascade._irregular.bins:
+        return _NO_AGES, _NO_COUNTS
+    over = [(minute * BIN_SECONDS, count) for minute, count in cascade._irregular.bins.items()]
+    seen = sorted((time, count) for time, count in over if time <= as_of)
+    ages = np.maximum(np.array([time for time, _ in seen], np.float64) - root_time, 0.0)
+    return ages, np.array([count for _, count in seen], np.int64)

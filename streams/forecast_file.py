@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
-from graph import Event
+from graph import Event, Watermark
 from streams.answers import give_to_learners
 from streams.inference import ForecastService
 from streams.murmur2 import partition_of
@@ -53,12 +54,20 @@ def forecast_events(
     counts = counts if counts is not None else RunCounts()
     run = _FileRun(settings, service, counts, on_score)
     source = iter(events)
-    last = -float("inf")
+    clock = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
+    last = -math.inf
     while batch := list(islice(source, BATCH_EVENTS)):
+        for event in batch:
+            clock.observe(event.time, event.cascade)
         last = max(last, max(event.time for event in batch))
         run.apply(batch)
         yield from run.forecast_due()
-    run.end_at(last + max(drain_seconds, settings.forecast_delay_seconds))
+    drain = max(drain_seconds, settings.forecast_delay_seconds)
+    run.end_at(clock.end_of_input() + drain)
+    yield from run.forecast_due()
+    # What no later event confirmed is forecast all the same; but nobody has seen a cascade reach the horizon by then.
+    run.score_no_more()
+    run.end_at(last + drain)
     yield from run.forecast_due()
 
 
@@ -76,6 +85,7 @@ class _FileRun:
         self._service = service
         self._counts = counts
         self._on_score = on_score
+        self._scoring = True
         self._partitions = [Partition(number, settings) for number in range(settings.partitions)]
         self._number_of = lru_cache(maxsize=100_000)(lambda cascade: partition_of(cascade, settings.partitions))
 
@@ -92,6 +102,10 @@ class _FileRun:
         """No event will follow: everything up to ``watermark`` falls due."""
         for partition in self._partitions:
             partition.watermark.advance_to(watermark)
+
+    def score_no_more(self) -> None:
+        """The truths that are still to come are not known."""
+        self._scoring = False
 
     def forecast_due(self) -> Iterator[ForecastRecord]:
         """Make what is due, in rounds of the partitions' earliest."""
@@ -117,7 +131,7 @@ class _FileRun:
 
     def _score(self, partition: Partition) -> None:
         truths = partition.take_truths()
-        for truth in truths:
+        for truth in truths if self._scoring else ():
             for record in score_records(truth, self._settings.horizon_seconds):
                 self._counts.scored[record.model] += 1
                 if self._on_score is not None:

@@ -46,6 +46,16 @@ class WorkerMetrics:
             "Events applied although the watermark had passed them: later forecasts see them, earlier ones did not.",
             registry=self.registry,
         )
+        self.ahead = Counter(
+            "cascadecast_events_ahead_of_clock",
+            "Events whose time lay so far ahead that the clock did not follow them when they came.",
+            registry=self.registry,
+        )
+        self.counted_only = Counter(
+            "cascadecast_events_counted_only",
+            "Events of cascades beyond max_events_per_cascade: reshares are counted by the minute, no more.",
+            registry=self.registry,
+        )
         self.dead_letters = Counter(
             "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
         )
@@ -165,6 +175,15 @@ class WorkerMetrics:
             ["partition"],
             registry=self.registry,
         )
+        self.departed = Counter(
+            "cascadecast_cascades_departed", "Cascades that left memory, by why.", ["reason"], registry=self.registry
+        )
+        self.live_bytes = Gauge(
+            "cascadecast_live_cascades_bytes",
+            "Bytes of the cascades in memory, by the store's own books.",
+            ["partition"],
+            registry=self.registry,
+        )
         self.live_cascades = Gauge(
             "cascadecast_live_cascades", "Cascades in memory.", ["partition"], registry=self.registry
         )
@@ -245,7 +264,7 @@ class WorkerMetrics:
     def forget_partition(self, partition: int) -> None:
         """Drop the series of a partition that another worker owns now."""
         label = str(partition)
-        for gauge in (self.watermark, self.live_cascades, self.state_bytes, self.recovery):
+        for gauge in (self.watermark, self.live_cascades, self.live_bytes, self.state_bytes, self.recovery):
             gauge.remove(label)
         for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:
             self.blend_weight.remove(*labels)

@@ -11,12 +11,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from graph import CascadeStore, CascadeView, Event, Outcome, Rejected, Watermark, decode_batch
+from graph import CascadeStore, CascadeView, Departure, Event, Outcome, Rejected, RejectReason, Watermark, decode_batch
+from graph.events import MAX_TIME
+from graph.watermark import Evidence
 from streams.learned import Learned, Truth
 from streams.learning import NOTHING, PartitionLearner
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
+
+_IMPOSSIBLE_WATERMARK: Final = Rejected(
+    RejectReason.INVALID_TIME, "the watermark in the header is not a time of the years 1970 to 9999"
+)
 
 
 class Fate(enum.StrEnum):
@@ -52,6 +59,30 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How far the records of a partition are part of its state.
+
+    After a crash some come again. Ids tell most of them, but not what was late, what is only counted, or that they have
+    testified to the time; so the offset tells. Offsets begin anew when the topic does: then the broker's time is later.
+    """
+
+    next_offset: int = -1
+    until: float = -math.inf  # latest broker time, seconds
+
+    def has(self, record: Record) -> bool:
+        """Whether the record's effect is in the state."""
+        return 0 <= record.offset < self.next_offset and not record.timestamp > self.until
+
+    def with_record(self, record: Record) -> Heard:
+        """After one more."""
+        if record.offset < 0:
+            return self
+        anew = record.offset < self.next_offset and not self.has(record)
+        until = record.timestamp if record.timestamp > self.until else self.until
+        return Heard(record.offset + 1 if anew else max(self.next_offset, record.offset + 1), until)
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A forecast to make: the cascade as it stood at ``as_of``."""
 
@@ -78,7 +109,10 @@ class Changes:
     touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
+    departures: Counter[Departure] = field(default_factory=Counter)  # cascades that left, evicted ones included
     late_applied: int = 0  # applied, but behind the watermark
+    counted_only: int = 0  # applied to a cascade that keeps no more events
+    ahead: int = 0  # of times that the clock did not believe yet
 
 
 class Partition:
@@ -92,11 +126,14 @@ class Partition:
             max_live_cascades=settings.max_live_cascades,
             max_events_per_cascade=settings.max_events_per_cascade,
             idle_seconds=settings.idle_seconds,
+            max_bytes=settings.memory_limit_bytes / settings.partitions,
         )
-        self.watermark = Watermark(settings.allowed_lateness_seconds)
+        self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
+        self.heard = Heard()
         self.schedule = Schedule(settings.forecast_delay_seconds)
         self.learner = PartitionLearner(settings)
         self.skipped: Counter[Skipped] = Counter()
+        self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
         self._truths: list[Truth] = []
@@ -106,8 +143,12 @@ class Partition:
         changes = Changes()
         for record, decoded in zip(records, decode_batch([record.value for record in records]), strict=True):
             if record.watermark is not None and not record.value:
-                self.watermark.advance_to(record.watermark)
-                changes.fates[Fate.CONTROL] += 1
+                if 0.0 <= record.watermark <= MAX_TIME:
+                    self.watermark.advance_to(record.watermark)
+                    changes.fates[Fate.CONTROL] += 1
+                else:
+                    changes.dead.append((record, _IMPOSSIBLE_WATERMARK))
+                    changes.fates[Fate.DEAD_LETTERED] += 1
             elif isinstance(decoded, Rejected):
                 changes.dead.append((record, decoded))
                 changes.fates[Fate.DEAD_LETTERED] += 1
@@ -115,7 +156,8 @@ class Partition:
                 changes.misrouted.append((record, decoded.cascade))
                 changes.fates[Fate.REKEYED] += 1
             else:
-                self._apply(decoded, changes)
+                self._apply(decoded, changes, heard=self.heard.has(record))
+            self.heard = self.heard.with_record(record)
         self._leave(changes)
         return changes
 
@@ -127,17 +169,36 @@ class Partition:
         self._leave(changes)
         return changes
 
-    def _apply(self, event: Event, changes: Changes) -> None:
+    def resume(self, watermark: float, evidence: Evidence | None, heard: Heard) -> None:
+        """Continue at a stored watermark and what it rests on, once the cascades are in the store."""
+        self.watermark.restore(watermark, evidence)
+        self.heard = heard
+        self._note_those_ahead()
+
+    def _note_those_ahead(self) -> None:
+        until = self.watermark.believed_until
+        for cascade in list(self.store) if math.isfinite(until) else ():
+            if cascade.root_time > until:
+                self.store.note_ahead(cascade.id, until)
+
+    def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> None:
         watermark = self.watermark.value
-        outcome = self.store.apply(event, watermark)
-        self.watermark.advance(event.time)
+        outcome = Outcome.DUPLICATE if heard else self.store.apply(event, watermark)
         if outcome is Outcome.DUPLICATE:
             changes.fates[Fate.DUPLICATE] += 1
             return
+        if self.watermark.observe(event.time, event.cascade):
+            changes.ahead += 1
+            cascade = self.store.get(event.cascade)
+            if cascade is not None and cascade.root_time > (until := self.watermark.believed_until):
+                self.store.note_ahead(event.cascade, until)
+        if watermark == -math.inf:  # there was no clock to be ahead of
+            self._note_those_ahead()
         if outcome is Outcome.LATE:
             changes.fates[Fate.LATE] += 1
             return
         changes.fates[Fate.APPLIED] += 1
+        changes.counted_only += outcome is Outcome.COUNTED
         changes.touched[event.cascade] = None
         effective = event.time
         if watermark > event.time:  # forecasts as of the watermark are out; only later ones can see this event
@@ -148,7 +209,15 @@ class Partition:
     def _leave(self, changes: Changes) -> None:
         """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
         until = self.unforecast_since()
-        for cascade in self.store.mature(until):
+        leaving = self.store.mature(until)
+        evicted = {cascade.id for cascade in leaving if self.store.leaves_at(cascade) >= until}
+        if evicted:
+            forgotten = self.schedule.forget(evicted)
+            self.skipped[Skipped.GONE] += forgotten
+            self.due_total += forgotten
+        changes.departures = self.store.departures - self._departures_told
+        self._departures_told = self.store.departures.copy()
+        for cascade in leaving:
             changes.left.append((cascade.id, until))
             self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from graph import EventFileError
+from graph import EventFileError, Watermark
 from graph.errors import UserError
 from streams.replay_delivery import LOT_RECORDS, OrderedDelivery
 from streams.replay_position import Position, load_position, save_position
@@ -104,15 +104,16 @@ def replay(
         return summary
     delivery = OrderedDelivery(plan.bootstrap_servers, plan.topic, stop, tolerate_refused=plan.raw)
     records = _records(plan, stop, reading)
+    clock = Watermark()
     try:
-        for _ in _publish(plan, records, delivery, summary, stop):
+        for _ in _publish(plan, records, delivery, summary, clock, stop):
             progress(summary.sent, summary.last_time or math.nan)
             _record(plan, start, delivery, complete=False)
         delivery.settle()
         summary.interrupted = stop.is_set() and not summary.complete
         # With a position file a later run may go on, and the marker would make what it sends late.
         if summary.complete or not (summary.interrupted or plan.position):
-            _mark_end(plan, delivery, summary, partitions)
+            _mark_end(plan, delivery, summary, clock, partitions)
     except BaseException:
         delivery.abandon()
         summary.complete = False
@@ -129,6 +130,7 @@ def _publish(
     records: Iterator[Record],
     delivery: OrderedDelivery,
     summary: ReplaySummary,
+    clock: Watermark,
     stop: threading.Event,
 ) -> Iterator[None]:
     """Send record after record, yielding about once a second; sets ``summary.complete`` at the source's end."""
@@ -139,7 +141,7 @@ def _publish(
     for key, value, event_time in records:
         if passed < summary.skipped:
             passed += 1
-            summary.last_time = _later(summary.last_time, event_time)
+            _note(summary, clock, key, event_time)
             continue
         if stop.is_set() or summary.sent >= limit:
             return
@@ -152,7 +154,7 @@ def _publish(
             return
         summary.sent += 1
         summary.bytes += len(value)
-        summary.last_time = _later(summary.last_time, event_time)
+        _note(summary, clock, key, event_time)
         if plan.paced or summary.sent % LOT_RECORDS == 0:
             now = time.monotonic()
             if now - looked >= _SAVE_EVERY_SECONDS:
@@ -163,17 +165,20 @@ def _publish(
     summary.complete = not stop.is_set()
 
 
-def _later(last: float | None, event_time: float) -> float | None:
-    """The later of the two; a time that is not known (NaN) is never later."""
-    if last is None:
-        return None if event_time != event_time else event_time
-    return event_time if event_time > last else last
+def _note(summary: ReplaySummary, clock: Watermark, key: bytes | None, event_time: float) -> None:
+    """A record was sent, now or earlier; where its line tells no time (NaN) there is nothing to note."""
+    if not math.isnan(event_time):
+        clock.observe(event_time, key or b"")
+        summary.last_time = event_time if summary.last_time is None else max(summary.last_time, event_time)
 
 
-def _mark_end(plan: ReplayPlan, delivery: OrderedDelivery, summary: ReplaySummary, partitions: int) -> None:
-    """Tell every partition that no event before the last one's time + drain will follow."""
-    if plan.drain_seconds and summary.last_time is not None:
-        summary.watermark = summary.last_time + plan.drain_seconds
+def _mark_end(
+    plan: ReplayPlan, delivery: OrderedDelivery, summary: ReplaySummary, clock: Watermark, partitions: int
+) -> None:
+    """Tell every partition that no event before the end + drain will follow; one event far ahead is not the end."""
+    end = clock.end_of_input()
+    if plan.drain_seconds and math.isfinite(end):
+        summary.watermark = end + plan.drain_seconds
         delivery.send_to_each_partition(partitions, (WATERMARK_HEADER, repr(summary.watermark).encode()))
         summary.markers = partitions
 

@@ -37,13 +37,13 @@ def load_position(path: Path, fresh: Position) -> Position:
         found = msgspec.json.decode(path.read_bytes(), type=Position)
     except FileNotFoundError:
         return fresh
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PositionError(f"{path}: not a readable position ({error}): remove it to begin anew") from None
     for field in ("source", "source_bytes", "topic", "fold_seconds", "in_order", "raw"):
         was, now = getattr(found, field), getattr(fresh, field)
         if was != now:
             raise PositionError(
-                f"{path} belongs to another replay ({field} {was!r}, now {now!r}): "
+                f"{path} belongs to another replay ({field} {was!r:.200}, now {now!r:.200}): "
                 "repeat it as it was, remove the file, or name another with --position"
             )
     return found

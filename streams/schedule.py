@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import xxhash
@@ -41,7 +41,11 @@ class Schedule:
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay = delay_seconds
-        self._heap: list[tuple[float, str]] = []
+        # Two heaps of (as_of, cascade), so that how many are due need not be counted: what lies before `_parted_at` is
+        # in `_due`, the rest in `_later`.
+        self._due: list[tuple[float, str]] = []
+        self._later: list[tuple[float, str]] = []
+        self._parted_at = -math.inf
         self._pending: dict[tuple[float, str], Pending] = {}
 
     def __len__(self) -> int:
@@ -56,7 +60,7 @@ class Schedule:
         key = (pending.as_of, pending.cascade)
         known = self._pending.get(key)
         if known is None:
-            heapq.heappush(self._heap, key)
+            heapq.heappush(self._due if pending.as_of < self._parted_at else self._later, key)
             self._pending[key] = pending
             return pending
         if (pending.event_time, pending.event) > (known.event_time, known.event):
@@ -66,9 +70,19 @@ class Schedule:
     def due(self, watermark: float, limit: int | None = None) -> list[Pending]:
         """Take what is due at ``watermark``, oldest first, at most ``limit``."""
         taken: list[Pending] = []
-        while self._heap and self._heap[0][0] < watermark and (limit is None or len(taken) < limit):
-            taken.append(self._pending.pop(heapq.heappop(self._heap)))
+        for heap in (self._due, self._later):
+            while heap and heap[0][0] < watermark and (limit is None or len(taken) < limit):
+                taken.append(self._pending.pop(heapq.heappop(heap)))
         return taken
+
+    def forget(self, cascades: Collection[str]) -> int:
+        """Drop what is pending of ``cascades`` (a pass over all that is pending); returns how many were dropped."""
+        before = len(self._pending)
+        self._pending = {key: pending for key, pending in self._pending.items() if pending.cascade not in cascades}
+        for heap in (self._due, self._later):
+            heap[:] = [key for key in heap if key in self._pending]
+            heapq.heapify(heap)
+        return before - len(self._pending)
 
     def due_most_promising(
         self, watermark: float, limit: int, promise: Callable[[str], float]
@@ -91,8 +105,12 @@ class Schedule:
         return ranked[:limit], superseded
 
     def due_count(self, watermark: float) -> int:
-        """How many are due and wait."""
-        return sum(1 for as_of, _ in self._heap if as_of < watermark)
+        """How many are due and wait; ``watermark`` does not go back."""
+        if watermark > self._parted_at:
+            self._parted_at = watermark
+            while self._later and self._later[0][0] < watermark:
+                heapq.heappush(self._due, heapq.heappop(self._later))
+        return len(self._due)
 
     def is_due(self, watermark: float) -> bool:
         """Whether any forecast is due."""
@@ -100,8 +118,9 @@ class Schedule:
 
     def next_as_of(self) -> float:
         """When the next forecast falls due; infinity when none is pending."""
-        return self._heap[0][0] if self._heap else math.inf
+        heap = self._due or self._later
+        return heap[0][0] if heap else math.inf
 
     def all_pending(self) -> list[Pending]:
         """All pending forecasts, in the order in which they fall due."""
-        return [self._pending[key] for key in sorted(self._heap)]
+        return [self._pending[key] for key in sorted(self._pending)]

@@ -16,7 +16,7 @@ from graph import Cascade
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
-from streams.partition import Changes, Partition
+from streams.partition import Changes, Heard, Partition
 from streams.schedule import Pending
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
@@ -143,9 +143,9 @@ class SegmentLog:
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
-        partition.watermark.advance_to(last.watermark)
+        partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
         for waiting in pending.values():
-            if waiting.as_of >= last.unforecast_since:
+            if waiting.as_of >= last.unforecast_since and waiting.cascade in self._footprints:
                 partition.schedule.restore(waiting)
 
     def is_current(self) -> bool:
@@ -206,6 +206,8 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
+            partition.watermark.evidence(),
+            partition.heard.until,
         )
         value = pack(segment)
         key = KEY.pack(self.epoch, self._sequence)
@@ -242,7 +244,11 @@ class SegmentLog:
                 )
             segment = unpack(value)
             chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
-            pending.extend(Pending(*waiting) for waiting in segment.pending if waiting[1] >= since)
+            pending.extend(
+                Pending(*waiting)
+                for waiting in segment.pending
+                if waiting[1] >= since and waiting[0] in self._footprints
+            )
             left.extend(
                 (cascade, at)
                 for cascade, at in segment.left

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -16,9 +17,17 @@ import msgspec
 import zstandard
 
 from graph.errors import UserError
+from graph.watermark import Evidence
 from streams.kept import Kept
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
+"""Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on."""
+
+OLDEST_STATE_VERSION: Final = 1
+"""Still read: fields that came later have defaults."""
+
+MAX_CONTENT_BYTES: Final = 1 << 30
+"""A segment is a micro-batch, some megabytes at most; a header that claims more than this is damaged."""
 
 KEY: Final = struct.Struct(">IQ")
 """Big-endian, so that the store's byte order is the log's order."""
@@ -56,6 +65,8 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     # Later additions come last and have defaults, so that segments without them can be read.
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
+    clock: Evidence | None = None  # what the watermark rests on
+    heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,31 +75,58 @@ _compress = zstandard.ZstdCompressor(level=1).compress
 _decompress = zstandard.ZstdDecompressor().decompress
 _PLAIN: Final = b"\x00"
 _ZSTD: Final = b"\x01"
+_CHECKED: Final = b"\x02"
+_CHECKSUM: Final = struct.Struct(">I")
 
 
 def pack(segment: Segment) -> bytes:
-    """Bytes of a segment: a byte for the encoding, then the content."""
+    """Bytes of a segment: a mark and a checksum (CRC-32) of the rest, a byte for the encoding, then the content."""
     raw = _encode(segment)
-    return _PLAIN + raw if len(raw) < COMPRESS_ABOVE_BYTES else _ZSTD + _compress(raw)
+    content = _PLAIN + raw if len(raw) < COMPRESS_ABOVE_BYTES else _ZSTD + _compress(raw)
+    return _CHECKED + _CHECKSUM.pack(zlib.crc32(content)) + content
 
 
 def unpack(value: bytes) -> Segment:
-    """Read a segment; raises StateError for what this version cannot read."""
+    """Read a segment of this format or an older one; raises StateError for what this version cannot read."""
     try:
-        raw = _decompress(value[1:]) if value[:1] == _ZSTD else value[1:]
+        raw = _content(value)
         version = msgspec.msgpack.decode(raw, type=list)[0]
-        if version == STATE_VERSION:
+        if version in range(OLDEST_STATE_VERSION, STATE_VERSION + 1):
             return _decode(raw)
-    except (zstandard.ZstdError, msgspec.DecodeError, IndexError) as error:
-        raise StateError(
-            f"a state segment is damaged ({error}); remove the data directory to rebuild it from Kafka"
-        ) from None
-    raise StateError(f"state of format {version}, this version reads {STATE_VERSION}: run the version that wrote it")
+    except (zstandard.ZstdError, msgspec.DecodeError, IndexError, ValueError, RecursionError) as error:
+        raise _damaged(str(error)) from None
+    if not isinstance(version, int) or version < OLDEST_STATE_VERSION:
+        raise _damaged("no format has such a number")
+    raise StateError(
+        f"the stored state is of format {version} and this version reads up to {STATE_VERSION}: "
+        "run the version that wrote it, or a later one"
+    )
+
+
+def _content(value: bytes) -> bytes:
+    """The encoded segment, its checksum verified where it has one (format 2 on)."""
+    if value[:1] == _CHECKED:
+        start = 1 + _CHECKSUM.size
+        if len(value) < start or _CHECKSUM.unpack_from(value, 1)[0] != zlib.crc32(value[start:]):
+            raise ValueError("its checksum does not match")
+        value = value[start:]
+    if value[:1] != _ZSTD:
+        return value[1:]
+    if zstandard.frame_content_size(value[1:]) > MAX_CONTENT_BYTES:
+        raise ValueError("it claims an impossible size")
+    return _decompress(value[1:])
+
+
+def _damaged(why: str) -> StateError:
+    return StateError(
+        f"a state segment is damaged ({why}); remove the data directory to rebuild it from the changelog, or start "
+        "with another app_id to rebuild it from the events"
+    )
 
 
 def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, bytes]]:
     """(epoch, sequence, value) of the segments that count, in order; a superseded owner's late writes are left out."""
-    found = sorted((*KEY.unpack(key), value) for key, value in items)
+    found = sorted((*_position(key), value) for key, value in items)
     first_of_later = math.inf
     kept: list[tuple[int, int, bytes]] = []
     epoch_of_last: int | None = None
@@ -101,3 +139,11 @@ def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, b
         if sequence < first_of_later:
             kept.append((epoch, sequence, value))
     return reversed(kept)
+
+
+def _position(key: bytes) -> tuple[int, int]:
+    try:
+        epoch, sequence = KEY.unpack(key)
+    except struct.error:
+        raise _damaged(f"its key has {len(key)} bytes, not {KEY.size}") from None
+    return epoch, sequence

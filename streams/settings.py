@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How far the watermark stays behind the latest event: covers a source's disorder.",
     )
+    max_jump_seconds: float = Field(
+        1800.0,
+        ge=0,
+        description="How far ahead an event's time is believed at once; further, other cascades must say the same.",
+    )
     retention_grace_seconds: float = Field(
         3600.0, ge=0, description="How long a cascade stays in memory after its age passed the horizon."
     )
@@ -83,8 +88,18 @@ class Settings(BaseSettings):
     )
 
     # --- bounds
-    max_events_per_cascade: int = Field(200_000, ge=100, description="Above it, reshares are counted but not kept.")
-    max_live_cascades: int = Field(1_000_000, ge=1, description="Per partition; above it, the idlest leave first.")
+    max_events_per_cascade: int = Field(
+        200_000, ge=100, description="Above it, reshares are counted by the minute and no longer kept one by one."
+    )
+    max_live_cascades: int = Field(
+        1_000_000, ge=1, description="Per partition; above it, cascades leave early, in the same order."
+    )
+    memory_limit_bytes: int = Field(
+        4 * 1024**3,
+        ge=1_000_000,
+        description="Live cascades of all partitions together, an equal part for each; beyond it withdrawn, matured, "
+        "idle and small ones leave early.",
+    )
     max_kept_forecasts: int = Field(
         200_000, ge=1, description="Per partition, forecasts kept until they can be scored; beyond it no more are kept."
     )
@@ -274,17 +289,17 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
         if first["type"] == "extra_forbidden":
             near = get_close_matches(name, Settings.model_fields, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
-            raise SettingsError(f"{path or 'options'}: there is no setting {name}: {hint}") from None
+            raise SettingsError(f"{path or 'options'}: there is no setting {name:.100}: {hint}") from None
         raise SettingsError(
-            f"setting {name}: {first['msg']}{_shown(name, first.get('input'))}; set it by option, "
-            f"CASCADECAST_{name.upper()} or the configuration file"
+            f"setting {name:.100}: {first['msg']}{_shown(name, first.get('input'))}; set it by option, "
+            f"CASCADECAST_{name.upper():.100} or the configuration file"
         ) from None
 
 
 def _shown(name: str, value: object) -> str:
     """The value that was given, unless it is or may hold a secret."""
     secret = any(part in name for part in ("password", "token"))
-    return "" if secret or isinstance(value, dict) else f" (got {value!r})"
+    return "" if secret or isinstance(value, dict) else f" (got {value!r:.200})"
 
 
 def check_environment() -> None:
@@ -331,5 +346,7 @@ def _check_toml(path: Path) -> None:
             tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"{path}: cannot read the configuration file: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: not UTF-8 at byte {error.start + 1}") from None
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None

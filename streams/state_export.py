@@ -53,7 +53,9 @@ def export_state(settings: Settings) -> Iterator[CascadeState]:
         }
     )
     try:
-        for number in _partitions(consumer, topic, settings):
+        numbers = _partitions(consumer, topic, settings)
+        settings = settings.model_copy(update={"partitions": len(numbers)})  # the bound on bytes is shared among them
+        for number in numbers:
             partition = Partition(number, settings)
             SegmentLog(MemorySegmentStore(_segments(consumer, topic, number))).load(partition)
             for cascade in sorted(partition.store, key=lambda cascade: cascade.id):

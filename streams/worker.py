@@ -266,6 +266,10 @@ class WorkerCore:
         for _, rejected in changes.dead:
             metrics.dead_letters.labels(rejected.reason.value).inc()
         metrics.late_applied.inc(changes.late_applied)
+        metrics.ahead.inc(changes.ahead)
+        for why, number in changes.departures.items():
+            metrics.departed.labels(why.value).inc(number)
+        metrics.counted_only.inc(changes.counted_only)
 
     async def _hold_back(self) -> None:
         """Without shedding, input waits until the forecasts have caught up."""
@@ -434,8 +438,7 @@ class WorkerCore:
             await self._rewind(one, again)
 
     def _is_live(self, partition: Partition) -> bool:
-        newest = partition.watermark.value + self._settings.allowed_lateness_seconds
-        return abs(time.time() - newest) <= self._settings.live_within_seconds
+        return partition.watermark.is_live(time.time(), self._settings.live_within_seconds)
 
     async def _advance(self, one: Assigned, watermark: float) -> None:
         """Move the watermark by the wall clock.
@@ -448,6 +451,7 @@ class WorkerCore:
             try:
                 one.partition.watermark.advance_to(watermark)
                 changes = one.partition.apply_events(())
+                self._count(changes, 0)
                 if changes.left or one.partition.has_due():
                     self.metrics.changelog_bytes.inc(await one.log.append(one.partition, changes, one.flow.position))
             finally:
@@ -460,6 +464,7 @@ class WorkerCore:
             if math.isfinite(one.partition.watermark.value):
                 self.metrics.watermark.labels(label).set(one.partition.watermark.value)
             self.metrics.live_cascades.labels(label).set(len(one.partition.store))
+            self.metrics.live_bytes.labels(label).set(one.partition.store.bytes)
             self.metrics.state_bytes.labels(label).set(one.log.stored_bytes)
 
     # --- the end

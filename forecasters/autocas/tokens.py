@@ -109,12 +109,15 @@ def _times(root_time: float, steps: Steps, clock: bool) -> Floats:
 
 
 def _reshares_until(view: CascadeView, ends: Floats, cap: int | None) -> NDArray[np.int64]:
-    """Reshares that are read by each of the observed ``ends``, (n_o,); those only counted by the minute join the last
-    step."""
+    """Reshares that are read by each of the observed ``ends``, (n_o,); those only counted by the minute come when their
+    minute is over."""
     ages = view.ages[:cap][view.reshares[:cap]]
     seen = np.searchsorted(ages, ends, side="right")
-    seen[-1] = len(ages) + (view.binned if cap is None else 0)
-    return seen
+    seen[-1] = len(ages)
+    if cap is None and view.binned:
+        seen += view.binned_until(ends)
+        seen[-1] = view.size
+    return np.asarray(seen)
 
 
 def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasConfig) -> None:

@@ -42,18 +42,25 @@ class BlendWeights:
         return cls(np.full((K, experts), 1.0 / experts), np.zeros(K))
 
     @classmethod
-    def solve(cls, moments: Moments, anchor: Floats) -> Self:
-        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by `ANCHOR_CASES` cases.
+    def solve(
+        cls,
+        moments: Moments,
+        anchor: Floats,
+        *,
+        anchor_cases: float = ANCHOR_CASES,
+        bias_cases: float = BIAS_CASES,
+    ) -> Self:
+        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases.
 
         At each knot minimises sum (w'r - beta)^2 + rho |w - anchor|^2 + B beta^2 over w on the simplex and beta,
-        rho = ANCHOR_CASES * DISAGREEMENT, B = BIAS_CASES. For given w, beta = w' sum r / (n + B); what is left is
+        rho = anchor_cases * DISAGREEMENT, B = bias_cases. For given w, beta = w' sum r / (n + B); what is left is
         quadratic in w.
         """
         K, E = moments.error.shape
         weights, bias = np.empty((K, E)), np.empty(K)
-        rho = ANCHOR_CASES * DISAGREEMENT
+        rho = anchor_cases * DISAGREEMENT
         for k in range(K):
-            n, m = float(moments.count[k]) + BIAS_CASES, moments.error[k]
+            n, m = float(moments.count[k]) + bias_cases, moments.error[k]
             Q = moments.square[k] - np.outer(m, m) / n + rho * np.eye(E)
             weights[k] = simplex_minimum(Q, rho * anchor[k])
             bias[k] = float(weights[k] @ m) / n

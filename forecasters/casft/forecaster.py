@@ -168,16 +168,21 @@ class CasFTForecaster(Forecaster):
         self.trend_learned = bool(training.truth.known.any()) and self.config.trend in ("diffusion", "regression")
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
-        held, truth = (choosing, validation) if choosing else (fitting, train)
-        drawn = self._draw(held)
-        age, _, observed = times_of(held)
+        return self._calibrated(choosing, validation) if choosing else self._calibrated(fitting, train)
+
+    def calibrate(self, cases: Sequence[Case]) -> Self:
+        return self._calibrated(self._examples(cases), cases)
+
+    def _calibrated(self, examples: Sequence[Example], cases: Sequence[Case]) -> Self:
+        drawn = self._draw(examples)
+        age, _, observed = times_of(examples)
         self.intervals = ConformalQuantiles.fit(
             drawn.low,
             drawn.high,
-            increments(truth),
+            increments(cases),
             age,
             observed,
-            group=self.populations(held),
+            group=self.populations(examples),
             level=self.level,
         )
         return self

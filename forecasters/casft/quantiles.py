@@ -14,18 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.errors import ModelStoreError
-from forecasters.intervals import AGE_EDGES, DEFAULT_LEVEL, MIN_BUCKET, SIZE_EDGES, UNCALIBRATED_OFFSET
+from forecasters.interval_buckets import SIZE_EDGES, Groups, ages_in_use, offsets_in_buckets
+from forecasters.intervals import DEFAULT_LEVEL, UNCALIBRATED_OFFSET
 
 Floats = NDArray[np.float64]
-Groups = NDArray[np.int64]
 
-SHAPE: Final = (len(AGE_EDGES) + 1, len(SIZE_EDGES) + 1)
-
-
-def _calibrate(offsets: Floats, below: Floats, above: Floats, level: float) -> None:
-    """Set all of ``offsets`` (..., 2) by these cases, unless they are too few."""
-    if below.size >= MIN_BUCKET:
-        offsets[...] = _offsets(below, above, level)
+FIRST_AGE_EDGES: Final = (300.0, 900.0, 2700.0, 10_800.0, 43_200.0)
+"""Of tables that do not name their edges: the first ones did not."""
 
 
 def _offsets(below: Floats, above: Floats, level: float) -> tuple[float, float]:
@@ -39,17 +34,18 @@ def _offsets(below: Floats, above: Floats, level: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class ConformalQuantiles:
-    """Outward offsets (log2) of a drawn interval's bounds: ``below`` and ``above`` are (groups, *SHAPE)."""
+    """Outward offsets (log2) of a drawn interval's bounds: ``below`` and ``above`` are (groups, ages, sizes)."""
 
     level: float
+    age_edges: tuple[float, ...]
     below: Floats
     above: Floats
 
     @classmethod
     def uncalibrated(cls, level: float = DEFAULT_LEVEL) -> Self:
         """Wide: what a model says before it has been calibrated."""
-        width = np.full((1, *SHAPE), UNCALIBRATED_OFFSET)
-        return cls(level, width, width.copy())
+        width = np.full((1, 1, len(SIZE_EDGES) + 1), UNCALIBRATED_OFFSET)
+        return cls(level, (), width, width.copy())
 
     @classmethod
     def fit(
@@ -72,20 +68,11 @@ class ConformalQuantiles:
             raise ValueError("conformal calibration needs at least one case")
         truth = np.log2(1.0 + actual)
         below, above = low - truth, truth - high  # how far the truth lies outside each bound
-        ages, sizes = np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
-        groups = np.zeros(actual.size, dtype=np.int64) if group is None else group
-        offsets = np.empty((int(groups.max()) + 1, *SHAPE, 2))
-        offsets[:] = _offsets(below, above, level)
-        for g in range(len(offsets)):  # a thin bucket borrows from its age, then its population, then from all
-            of_group = groups == g
-            _calibrate(offsets[g], below[of_group], above[of_group], level)
-            for a in range(SHAPE[0]):
-                of_age = of_group & (ages == a)
-                _calibrate(offsets[g, a], below[of_age], above[of_age], level)
-                for n in range(SHAPE[1]):
-                    of_size = of_age & (sizes == n)
-                    _calibrate(offsets[g, a, n], below[of_size], above[of_size], level)
-        return cls(level, offsets[..., 0].copy(), offsets[..., 1].copy())
+        age_edges = ages_in_use(age_seconds)
+        offsets = offsets_in_buckets(
+            lambda rows: _offsets(below[rows], above[rows], level), age_seconds, observed, group, age_edges, SIZE_EDGES
+        )
+        return cls(level, age_edges, offsets[..., 0].copy(), offsets[..., 1].copy())
 
     def bounds(
         self,
@@ -101,7 +88,7 @@ class ConformalQuantiles:
         A group that was not calibrated for has the offsets of the first.
         """
         place = np.zeros(len(low), dtype=np.int64) if group is None else np.where(group < len(self.below), group, 0)
-        bucket = place, np.digitize(age_seconds, AGE_EDGES), np.digitize(observed, SIZE_EDGES)
+        bucket = place, np.digitize(age_seconds, self.age_edges), np.digitize(observed, SIZE_EDGES)
         lower = np.exp2(np.maximum(low - self.below[bucket], 0.0)) - 1.0
         upper = np.exp2(np.clip(high + self.above[bucket], 0.0, 1000.0)) - 1.0
         return np.minimum(lower, increment), np.maximum(upper, increment)
@@ -110,6 +97,7 @@ class ConformalQuantiles:
         """A JSON object that `from_config` reads back; offsets rounded to 1e-6 log2."""
         return {
             "level": self.level,
+            "age_edges_seconds": list(self.age_edges),
             "below_log2": self.below.round(6).tolist(),
             "above_log2": self.above.round(6).tolist(),
         }
@@ -119,14 +107,16 @@ class ConformalQuantiles:
         """Read back `to_config`; raises `ModelStoreError` for a damaged table."""
         try:
             level = float(config["level"])
+            age_edges = tuple(float(edge) for edge in config.get("age_edges_seconds", FIRST_AGE_EDGES))
             below = np.array(config["below_log2"], dtype=np.float64)
             above = np.array(config["above_log2"], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(f"the interval table of a model's config.json is damaged: {error!r}") from error
-        if below.shape != above.shape or below.shape[1:] != SHAPE or not 0.0 < level < 1.0:
+        shape = (len(age_edges) + 1, len(SIZE_EDGES) + 1)
+        if below.shape != above.shape or below.shape[1:] != shape or not 0.0 < level < 1.0:
             raise ModelStoreError(
-                f"the interval table of a model's config.json must be groups x {SHAPE[0]} x {SHAPE[1]}"
+                f"the interval table of a model's config.json must be groups x {shape[0]} x {shape[1]}"
             )
         if not (np.isfinite(below).all() and np.isfinite(above).all()):
             raise ModelStoreError("the interval offsets of a model's config.json must be finite")
-        return cls(level, below, above)
+        return cls(level, age_edges, below, above)

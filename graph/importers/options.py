@@ -33,9 +33,16 @@ class ImportOptions:
     """Written as ``source`` into every event that names none."""
 
 
+_LONGEST_QUOTED: Final = 400
+
+
 def line_error(path: str, number: int, reason: str, mend: str) -> EventFileError:
-    """The error of one line."""
-    return EventFileError(f"{path}:{number}: {reason}; {mend}")
+    """The error of one line; what it quotes of the line is cut where it is long."""
+    return EventFileError(f"{path}:{number}: {_cut(reason)}; {_cut(mend)}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTED else text[:_LONGEST_QUOTED] + "..."
 
 
 def text_of(path: str, number: int, line: bytes) -> str:

@@ -28,6 +28,9 @@ SNOWFLAKE_EPOCH_MS: Final = 1_288_834_974_657
 FIRST_SNOWFLAKE: Final = 29_700_859_247
 """Tweet ids before it are running numbers and say nothing of time."""
 
+LONGEST_SNOWFLAKE: Final = 19
+"""Digits of 63 bits."""
+
 
 def import_rumour_trees(path: str, options: ImportOptions, progress: Progress | None) -> Iterator[Event]:
     """Events of one tree file, or of all ``.txt`` files of a directory in order of their names."""
@@ -65,7 +68,7 @@ def _tree(path: str, options: ImportOptions, progress: Progress | None) -> Itera
 
 def _events(path: str, root: Node, edges: dict[Node, tuple[Node, int]], options: ImportOptions) -> Iterator[Event]:
     user, tweet, _ = root
-    if not tweet.isdecimal() or int(tweet) < FIRST_SNOWFLAKE:
+    if not tweet.isdecimal() or len(tweet) > LONGEST_SNOWFLAKE or int(tweet) < FIRST_SNOWFLAKE:
         raise line_error(
             path, 1, f"tweet id {tweet!r} holds no time", "only tweets since November 2010 can be imported"
         )

@@ -28,7 +28,10 @@ def import_csv(path: str, options: ImportOptions, progress: Progress | None) -> 
     if first is None:
         raise line_error(path, 1, "an empty file", "give a table with a header")
     delimiter = options.delimiter or max(",\t;", key=first.count)
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    try:
+        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    except csv.Error as error:
+        raise line_error(path, 1, f"not csv: {error}", "give a header of plain column names") from None
     places = _places(path, header, options)
     seen: dict[str, int] = {}
     rows = csv.reader(lines, delimiter=delimiter, strict=True)

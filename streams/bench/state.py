@@ -184,7 +184,7 @@ def _grow_networkx(graphs: dict[str, Any], chunk: list[Event]) -> None:
             graph.add_edge(event.parent, event.id)
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """Resident memory of this process; Linux keeps it in pages in the second field of statm."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -201,7 +201,7 @@ def _measure(what: str, events: int, cascades: int, seed: int, share: int) -> di
     chunks = _chunks(events, cascades, seed, share)
     first = next(chunks)  # the arrays behind the workload now exist, and stay until the end
     gc.collect()
-    before = _resident_bytes()
+    before = resident_bytes()
     seconds = dict.fromkeys(growers, 0.0)
     done = 0
     for number, chunk in enumerate(chain([first], chunks)):
@@ -214,7 +214,7 @@ def _measure(what: str, events: int, cascades: int, seed: int, share: int) -> di
     del first, chunk
     gc.collect()
     rates = {name: done / spent for name, spent in seconds.items()}
-    return {"bytes": (_resident_bytes() - before) / done, **rates}
+    return {"bytes": (resident_bytes() - before) / done, **rates}
 
 
 def _main() -> None:

@@ -45,7 +45,7 @@ def load_state(directory: Path) -> NodeState | None:
     """The state of a data directory; None when no broker ever ran there or the file is damaged."""
     try:
         return msgspec.json.decode((directory / STATE_FILE).read_bytes(), type=NodeState)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

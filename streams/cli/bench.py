@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Measure, beside a reference in the same run.", no_args_is_help=True)
     group.command("state")(state)
+    group.command("bounds")(bounds)
     group.command("forecasters")(forecasters)
     app.add_typer(group, name="bench")
 
@@ -31,6 +32,18 @@ def state(
 
     started = perf_counter()
     _show("bench state", run(events, cascades, seed, lambda what, share: _say(f"{what}: {share:.0%}")), json, started)
+
+
+def bounds(
+    cascades: Annotated[int, typer.Option(min=1000, help="Live cascades, and forecasts pending.")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=1000, help="Events of the one large cascade.")] = 1_000_000,
+    json: Json = False,
+) -> None:
+    """What a million live cascades, a cascade of a million events and a million pending forecasts cost."""
+    from streams.bench.bounds import run
+
+    started = perf_counter()
+    _show("bench bounds", run(cascades, events, _say), json, started)
 
 
 def forecasters(json: Json = False) -> None:

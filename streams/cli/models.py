@@ -1,4 +1,4 @@
-"""``cascadecast models list | show | promote | rollback | compare | card``: which model speaks."""
+"""``cascadecast models list | show | promote | rollback | compare | card | calibrate``: which model speaks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import model_card, model_comparison
+from streams.cli import model_calibration, model_card, model_comparison
 
 if TYPE_CHECKING:
     from forecasters.model_store import StoredModel
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     group.command("rollback")(rollback)
     group.command("compare")(model_comparison.compare)
     group.command("card")(model_card.card)
+    group.command("calibrate")(model_calibration.calibrate)
     app.add_typer(group, name="models")
 
 

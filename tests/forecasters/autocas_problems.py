@@ -45,6 +45,13 @@ def slow_tokens(
                 return k
         return observed - 1
 
+    def binned(k: int) -> int:
+        if config.event_cap is not None:
+            return 0
+        late = math.inf if k == observed - 1 else ends[k]
+        minutes = zip(view.binned_ages, view.binned_counts, strict=True)
+        return sum(int(count) for age, count in minutes if (k == 0 or age > ends[k - 1]) and age <= late)
+
     rows = []
     for k in range(max(observed, len(ends) - 1)):
         start, end = edges[k], edges[k + 1]
@@ -54,9 +61,8 @@ def slow_tokens(
         if k < observed:
             mine = [i for i in events if i > 0 and step_of(i) == k]
             until = [i for i in events if step_of(i) <= k]
-            binned = view.binned if config.event_cap is None and k == observed - 1 else 0
-            new = sum(bool(view.reshares[i]) for i in mine) + binned
-            cumulative = sum(bool(view.reshares[i]) for i in until) + binned
+            new = sum(bool(view.reshares[i]) for i in mine) + binned(k)
+            cumulative = sum(bool(view.reshares[i]) for i in until) + sum(binned(j) for j in range(k + 1))
             depth = [min(int(view.depths[i]), DEEPEST_LEVEL) for i in until]
             leaves = [i for i in until if not any(step_of(c) <= k for c in children[i])]
             level = max(depth.count(d) for d in set(depth))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasters.errors import ModelStoreError
-from forecasters.intervals import AGE_EDGES, ConformalIntervals, conformal_offsets
+from forecasters.interval_buckets import AGE_EDGES
+from forecasters.intervals import ConformalIntervals, conformal_offsets
 from forecasters.metrics import coverage
 
 
@@ -52,7 +53,26 @@ def test_a_thin_bucket_borrows_from_all_ages() -> None:
     one_age = np.full_like(age, 1800.0)
     intervals = ConformalIntervals.fit(predicted, actual, one_age, observed)
     np.testing.assert_array_equal(intervals.low[0, 0], np.full(6, intervals.low[0, 0, 0]))
-    assert intervals.low.shape == (1, len(AGE_EDGES) + 1, 6)
+    assert intervals.age_edges == (300.0, 900.0)  # none past the oldest case
+
+
+def test_a_thin_size_borrows_from_the_sizes_nearest_to_it() -> None:
+    rng = np.random.default_rng(0)
+    tiny, larger = np.full(500, 1.0), rng.uniform(12, 29, 40)
+    error = np.concatenate([rng.normal(0, 3, 500), rng.normal(0, 0.3, 40), rng.normal(0, 0.3, 400)])
+    observed = np.concatenate([tiny, larger, rng.uniform(30, 99, 400)])
+    predicted = np.full(940, 1000.0)
+    actual = np.exp2(np.log2(1 + predicted) + error) - 1
+    intervals = ConformalIntervals.fit(predicted, actual, np.full(940, 600.0), observed)
+    width = (intervals.high - intervals.low)[0, 1]
+    assert width[1] < 1.0 < width[0]  # 40 cases of its own and 20 larger ones, none of the tiny
+    assert width[5] < 1.0  # no case at all: the largest there are
+
+
+def test_ages_of_days_have_intervals_of_their_own() -> None:
+    predicted, actual, age, observed = drawn(0, 4000)
+    late = ConformalIntervals.fit(predicted, actual, age * 20, observed)
+    assert late.age_edges == AGE_EDGES
 
 
 def test_populations_are_calibrated_on_their_own() -> None:

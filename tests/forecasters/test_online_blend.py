@@ -117,7 +117,7 @@ def test_small_validation_parts_move_the_weights_little() -> None:
     errors = rng.normal(size=(5, 3)) * [0.1, 1.0, 1.0]
     few = BlendPrior.fit(errors, np.full(5, HOUR)).weights().weights
     assert few.max() < 0.7
-    many = BlendPrior.fit(np.tile(errors, (200, 1)), np.full(1000, HOUR)).weights().weights
+    many = BlendPrior.fit(np.tile(errors, (400, 1)), np.full(2000, HOUR)).weights().weights
     assert many[2, 0] > 0.9
 
 

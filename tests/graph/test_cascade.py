@@ -203,9 +203,9 @@ def test_above_the_maximum_reshares_are_counted_by_the_minute() -> None:
     for number in range(3):
         cascade.apply(reaction(f"n{number}", 40.0))
     assert cascade.apply(reaction("n0", 50.0)) is Outcome.DUPLICATE
-    assert cascade.apply(reaction("x", 50.0)) is Outcome.APPLIED
-    assert cascade.apply(reaction("y", 70.0, kind=Kind.REPLY)) is Outcome.APPLIED
-    assert cascade.apply(reaction("z", 70.0, kind=Kind.QUOTE)) is Outcome.APPLIED
+    assert cascade.apply(reaction("x", 50.0)) is Outcome.COUNTED
+    assert cascade.apply(reaction("y", 70.0, kind=Kind.REPLY)) is Outcome.COUNTED
+    assert cascade.apply(reaction("z", 70.0, kind=Kind.QUOTE)) is Outcome.COUNTED
     assert (cascade.size, cascade.nodes, cascade.binned, cascade.last_time) == (5, 4, 2, 70.0)
     assert [cascade.size_at(as_of) for as_of in (59.0, 60.0, 119.0, 120.0)] == [3, 4, 4, 5]
     view = cascade.view(100.0)

@@ -125,7 +125,7 @@ REJECTED = [
     (with_time("-1"), RejectReason.INVALID_TIME, "outside the years 1970 to 9999"),
     (with_time("-0.001"), RejectReason.INVALID_TIME, "outside"),
     (with_time("1e400"), RejectReason.INVALID_TIME, "outside"),
-    (with_time("9" * 5000), RejectReason.INVALID_TIME, "outside"),
+    *((with_time("9" * digits), RejectReason.INVALID_TIME, "outside") for digits in (299, 300, 308, 309, 310, 5000)),
     (with_time("253402300800"), RejectReason.INVALID_TIME, "outside"),
     (with_time('"yesterday"'), RejectReason.INVALID_TIME, "not an ISO 8601 time"),
     (with_time('""'), RejectReason.INVALID_TIME, "not an ISO 8601 time"),

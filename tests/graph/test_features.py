@@ -150,6 +150,23 @@ def test_reshares_counted_but_not_kept_are_still_counted() -> None:
     assert np.expm1(binned_log_counts(view, 4)).sum() == pytest.approx(8)
 
 
+def test_a_cascade_that_outgrew_its_memory_is_still_seen_to_grow_as_it_did() -> None:
+    """Counts by parts of the life and by recency are those of a cascade that kept everything, to the minute."""
+    whole, bounded = Cascade("c"), Cascade("c", max_events=50)
+    for cascade in (whole, bounded):
+        for event in [post(), *(reshare(f"e{i}", 60.0 * math.sqrt(i) + 0.5) for i in range(3000))]:
+            cascade.apply(event)
+    as_of = 60.0 * round(ROOT_TIME / 60.0) + 3000.0
+    expected, found = whole.view(as_of), bounded.view(as_of)
+    assert bounded.size_at(as_of) == pytest.approx(whole.size_at(as_of), rel=0.05)
+    parts = [np.expm1(binned_log_counts(view, 6)) for view in (found, expected)]
+    np.testing.assert_allclose(parts[0], parts[1], rtol=0.2)
+    full, kept = named(expected), named(found)
+    for name in full:
+        if name.startswith(("log_recent", "log_first_", "share_by", "log_rate", "acceleration")):
+            assert kept[name] == pytest.approx(full[name], rel=0.1, abs=0.2), name
+
+
 def test_binned_counts() -> None:
     counts = np.expm1(binned_log_counts(example().view(ROOT_TIME + 1800.0), 6))
     np.testing.assert_allclose(counts, [3, 0, 0, 0, 0, 1], atol=1e-9)

@@ -162,3 +162,47 @@ def test_departed_remembers_at_least_half_its_capacity(numbers: list[int], capac
     for number in numbers[-max(1, capacity // 2) :]:
         assert key_of(str(number)) in departed
     assert key_of("never") not in departed
+
+
+@given(st.data(), st.integers(500, 5000))
+def test_the_bound_on_bytes_holds_and_the_books_are_right(data: st.DataObject, limit: int) -> None:
+    store = CascadeStore(retention_seconds=100.0, max_bytes=limit)
+    gone: list[str] = []
+    for event, watermark in stream(data):
+        store.apply(event, watermark)
+        assert store.bytes == sum(cascade.memory_bytes for cascade in store) <= limit
+        gone += ids(store.mature(watermark))
+        assert store.bytes == sum(cascade.memory_bytes for cascade in store)
+    assert len(gone) == len(set(gone)) == store.departures.total()
+
+
+def test_who_leaves_first_when_bytes_run_out() -> None:
+    """Withdrawn, born ahead of the clock, matured, idle; and of the others the smallest."""
+    store = CascadeStore(retention_seconds=1000.0, max_bytes=1e9)
+    now = 1100.0
+    times = {"large": 500.0, "small": 500.0, "idle": 400.0, "matured": 50.0, "ahead": 9e6, "gone": 500.0}
+    for name, time in times.items():
+        store.apply(post(name, time))
+    for n in range(20):
+        store.apply(repost("large", f"l{n}", 1050.0 + n))
+        store.apply(repost("idle", f"i{n}", 410.0 + n))
+    store.apply(repost("small", "s", 1090.0))
+    store.apply(Event(id="u", cascade="gone", kind=Kind.UNDO, time=1000.0, parent="gone"))
+    left: list[str] = []
+    for n in range(5):
+        store.max_bytes = store.bytes  # the next event is one too many
+        store.apply(repost("large", f"more{n}", 1095.0), now)
+        left += ids(store.mature(-math.inf))
+    assert left == ["gone", "ahead", "matured", "idle", "small"]
+
+
+def test_cascades_ahead_of_the_clock_are_bounded_farthest_first() -> None:
+    store = CascadeStore(max_ahead=4)
+    for n in range(10):
+        store.apply(post(f"c{n}", 1e6 + (n * 7) % 10))
+        store.note_ahead(f"c{n}", believed_until=1000.0)
+    assert sorted(cascade.root_time for cascade in store) == [1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3]
+    assert store.departures == {Departure.EVICTED: 6}
+    store.apply(post("d", 1e6 + 4))
+    store.note_ahead("d", believed_until=1e6 + 2)
+    assert len(store) == 5, "whom the clock has reached counts no more"

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import numpy as np
 import pytest
 
 from forecasters.base import TRAJECTORY_POINTS, Case, Example, Forecaster, Forecasts
 from graph import Cascade, Event, Kind
 from streams.inference import ForecastService
+from streams.partition import Changes, Partition, Record
 from streams.settings import Settings
 
 
@@ -70,6 +72,15 @@ def cascade_events(cascade: str, start: float, delays: Sequence[float]) -> list[
         for n, delay in enumerate(delays)
     ]
     return [root, *reposts]
+
+
+def apply(partition: Partition, events: Sequence[Event], start: int, broker_time: float = 0.0) -> Changes:
+    """Apply events as records of consecutive offsets, which a worker hears again after a crash."""
+    records = [
+        Record(msgspec.json.encode(event), offset=start + at, timestamp=broker_time + start + at)
+        for at, event in enumerate(events)
+    ]
+    return partition.apply_records(records, check_keys=False)
 
 
 def random_stream(seed: int, cascades: int = 40, span: float = 7200.0) -> list[Event]:

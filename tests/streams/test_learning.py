@@ -20,7 +20,7 @@ from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.segments import StateError, unpack
-from tests.streams.conftest import cascade_events
+from tests.streams.conftest import apply, cascade_events
 from tests.streams.learning_engine import HOUR, Out, finish, learning_settings, long_stream, play, service, take
 
 
@@ -49,10 +49,11 @@ def test_a_crash_anywhere_changes_neither_forecasts_nor_scores(seed: int, batch:
     undisturbed, _ = play(events, [], config)
     models, store, out = service(config), MemorySegmentStore(), Out()
     partition, log = recovered(store, config)
-    position = 0
+    position = reached = 0
     while position < len(events):
-        changes = partition.apply_events(events[position : position + batch])
-        asyncio.run(log.append(partition, changes, position + batch))
+        changes = apply(partition, events[position : position + batch], position)
+        reached = max(reached, position + batch)
+        asyncio.run(log.append(partition, changes, reached))
         position += batch
         acknowledged = rng.random() < 0.7  # else: some of what is computed from now on is never acknowledged
         for _ in range(rng.randrange(30)):
@@ -63,7 +64,7 @@ def test_a_crash_anywhere_changes_neither_forecasts_nor_scores(seed: int, batch:
             partition, log = recovered(store, config)
             position = max(0, position - rng.randrange(3 * batch))
     partition, log = recovered(store, config)
-    partition.apply_events(events)
+    apply(partition, events, 0)
     partition.watermark.advance_to(max(event.time for event in events) + 4 * HOUR)
     finish(partition, models, config, out)
     assert out.forecasts == undisturbed.forecasts

@@ -87,3 +87,32 @@ def test_due_count_and_next() -> None:
     assert schedule.next_as_of() == due
     assert (schedule.due_count(due), schedule.due_count(due + 0.001)) == (0, 1)
     assert (schedule.is_due(due), schedule.is_due(due + 0.001)) == (False, True)
+
+
+@given(st.data())
+def test_the_running_count_is_that_of_a_recount(data: st.DataObject) -> None:
+    """Whatever is updated, taken, put back, superseded or forgotten, and however the watermark rises in between."""
+    schedule = Schedule(10.0)
+    watermark = 0.0
+    for _ in range(data.draw(st.integers(0, 40))):
+        cascade, time = data.draw(st.sampled_from("abcd")), data.draw(st.integers(0, 300).map(float))
+        act = data.draw(st.sampled_from(["update", "update", "update", "rise", "take", "promising", "forget"]))
+        if act == "update":
+            schedule.update(cascade, time, time, f"e{time}")
+        elif act == "rise":
+            watermark = max(watermark, time)
+        elif act == "take":
+            below = data.draw(st.sampled_from([watermark, watermark / 2]))
+            taken = schedule.due(below, data.draw(st.integers(0, 3)))
+            assert [one.as_of for one in taken] == sorted(one.as_of for one in taken)
+            assert all(one.as_of < below for one in taken)
+        elif act == "promising":
+            schedule.due_most_promising(watermark, 1, lambda name: float(ord(name)))
+        else:
+            before, number = [one for one in schedule.all_pending() if one.cascade != cascade], len(schedule)
+            assert schedule.forget({cascade}) == number - len(before)
+            assert schedule.all_pending() == before
+        pending = schedule.all_pending()
+        assert schedule.due_count(watermark) == sum(one.as_of < watermark for one in pending)
+        assert schedule.next_as_of() == min((one.as_of for one in pending), default=math.inf)
+        assert len(schedule) == len(pending)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import Event
+from graph import Event, Kind
 from streams import segment_log
-from streams.partition import Partition
+from streams.partition import Fate, Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, STATE_VERSION, Segment, StateError, in_order, pack, unpack
+from streams.segments import KEY, in_order
 from streams.settings import Settings
-from tests.streams.conftest import random_stream
+from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import drain, settings
 
 
@@ -54,10 +54,11 @@ def test_a_crash_anywhere_recovers_to_the_undisturbed_state(seed: int, batch: in
     store = MemorySegmentStore()
     partition, log = recovered(store, config)
     made = []
-    position = 0
+    position = reached = 0
     while position < len(events):
-        changes = partition.apply_events(events[position : position + batch])
-        asyncio.run(log.append(partition, changes, position + batch))
+        changes = apply(partition, events[position : position + batch], position)
+        reached = max(reached, position + batch)
+        asyncio.run(log.append(partition, changes, reached))
         position += batch
         for due in partition.take_due(rng.randrange(4)):
             seen = float(due.view.ages.sum() + due.view.depths.sum())
@@ -66,9 +67,9 @@ def test_a_crash_anywhere_recovers_to_the_undisturbed_state(seed: int, batch: in
                 partition.published(due)
         if rng.random() < 0.3:
             partition, log = recovered(store, config)
-            assert log.next_offset == min(position, log.next_offset)
+            assert log.next_offset == reached
             position = max(0, position - rng.randrange(3 * batch))  # offsets are committed behind the state
-    partition.apply_events(events)  # all of it again: nothing may change
+    apply(partition, events, 0)  # all of it again: nothing may change
     partition.watermark.advance_to(1e10)
     made += drain(partition)
     assert state_of(partition) == state_of(undisturbed)
@@ -163,12 +164,29 @@ def test_a_checkpoint_keeps_forecasts_from_being_repeated() -> None:
     assert drain(again) == []
 
 
-def test_damaged_and_newer_state_is_refused_with_what_to_do() -> None:
-    good = pack(Segment(STATE_VERSION, 0.0, 0.0, 0, [], [], []))
-    assert unpack(good).next_offset == 0
-    newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, [], [], []))
-    with pytest.raises(StateError, match=r"format 2, this version reads 1: run the version that wrote it"):
-        unpack(newer)
-    for damaged in (b"", good[:-1], b"\x01nonsense", b"\x00" + b"\xff" * 9):
-        with pytest.raises(StateError, match="damaged"):
-            unpack(damaged)
+def test_what_is_only_counted_counts_once_though_it_is_read_again() -> None:
+    """Beyond the maximum no id is kept: the offset tells that a record was heard."""
+    config = settings(max_events_per_cascade=100)
+    events = cascade_events("c", 1.0e9, [float(n) for n in range(300)])
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    changes = apply(partition, events, 0)
+    assert changes.counted_only == 200
+    asyncio.run(log.append(partition, changes, len(events)))
+    again, _ = recovered(store, config)
+    assert apply(again, events[150:], 150).fates == {Fate.DUPLICATE: 151}
+    assert state_of(again) == state_of(partition)
+    more = [Event(id="new", cascade="c", kind=Kind.REPOST, time=1.0e9 + 300)]
+    assert apply(again, more, len(events)).counted_only == 1
+
+
+def test_a_topic_that_was_made_anew_begins_at_offset_0_and_is_heard() -> None:
+    config = settings()
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    events = random_stream(3)
+    asyncio.run(log.append(partition, apply(partition, events, 0), len(events)))
+    again, _ = recovered(store, config)
+    fresh = shifted(events, 1, 7200.0)
+    assert apply(again, fresh, 0, broker_time=1e6).fates == {Fate.APPLIED: len(fresh)}
+    assert again.watermark.value > partition.watermark.value

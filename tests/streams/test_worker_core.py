@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from graph import Event
+from graph import Event, Kind
 from streams.forecast_file import RunCounts, forecast_events
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
@@ -90,7 +90,7 @@ class Rig:
         self.offsets[partition] += 1
         return self.offsets[partition] - 1
 
-    async def play(self, events: Sequence[Event], partitions: int, batch: int = 50) -> None:
+    async def play(self, events: Sequence[Event], partitions: int, batch: int = 50, end: float | None = None) -> None:
         forecasting = asyncio.create_task(self.core.run_forecasts())
         for start in range(0, len(events), batch):
             if forecasting.done():
@@ -102,7 +102,7 @@ class Rig:
                 batches.setdefault(number, []).append(Record(value, key, None, self.next_offset(number), 0.0))
             await self.core.ingest(batches, "social.events")
         if not forecasting.done():
-            end = max(event.time for event in events) + 3600
+            end = max(event.time for event in events) + 3600 if end is None else end
             markers = {n: [Record(b"", None, end, self.next_offset(n), 0.0)] for n in range(partitions)}
             await self.core.ingest(markers, "social.events")
         await self.core.drain()
@@ -345,6 +345,40 @@ async def test_an_idle_partition_of_an_archive_does_not(
     now += 10 * engine_settings.idle_after_seconds
     await rig.core.tick()
     assert rig.core.assigned[0].partition.watermark.value == before
+
+
+async def test_one_wrong_clock_neither_moves_a_live_partition_nor_makes_an_archive_live(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    for age, lie, live in ((10.0, 86_400.0 * 365, True), (1_000_000.0, 1_000_000.0, False)):
+        rig = Rig(engine_settings)
+        await rig.core.own({0})
+        events = [
+            *cascade_events("c", now - age, [0.1 * n for n in range(40)]),
+            Event(id="wrong", cascade="wrong", kind=Kind.POST, time=now - age + lie),
+        ]
+        records = [Record(msgspec.json.encode(e), e.cascade.encode(), None, n, now) for n, e in enumerate(events)]
+        await rig.core.ingest({0: records}, "t")
+        partition = rig.core.assigned[0].partition
+        assert partition.watermark.value == pytest.approx(now - age + 3.9)
+        monkeypatch.setattr("streams.worker.time.time", lambda: now + 100.0)
+        await rig.core.tick()
+        assert partition.watermark.value == pytest.approx(now + 100.0 if live else now - age + 3.9)
+        monkeypatch.setattr("streams.worker.time.time", lambda: now)
+
+
+async def test_cascades_that_leave_are_counted_by_reason(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings.model_copy(update={"max_live_cascades": 50}))
+    await rig.core.own({0})
+    await rig.play(random_stream(5, cascades=120), 1)
+    partition = rig.core.assigned[0].partition
+    left = rig.total("cascadecast_cascades_departed_total")
+    assert (
+        left == rig.value("cascadecast_cascades_departed_total", reason="evicted") == 120 - len(partition.store) >= 70
+    )
+    assert rig.value("cascadecast_live_cascades_bytes", partition="0") == partition.store.bytes > 0
 
 
 def test_run_counts_of_a_file_add_up(engine_settings: Settings, doubling_service: ForecastService) -> None:

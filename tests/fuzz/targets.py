@@ -1,0 +1,331 @@
+"""The decoders under attack: for each, good examples, and what must hold of whatever comes of an input.
+
+A target returns what became of its input: ``accepted``, or the kind of its rejection. Anything but a rejection with a
+reason is a failure: the exception goes up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import msgspec
+import zstandard
+
+from forecasters.errors import ModelStoreError
+from forecasters.model_files import CONFIG_FILE, read_config
+from forecasters.model_store import SHIPPED_WEIGHTS
+from forecasters.promotions import ALIASES_FILE, Promotions
+from graph import Event, EventFileError, Kind, Rejected, StateFormatError, UserError, decode_event, read_events
+from graph.events import MAX_RECORD_BYTES
+from graph.importers import import_events
+from streams.app import _record
+from streams.broker.state import STATE_FILE, load_state
+from streams.learned import Learned
+from streams.partition import Partition
+from streams.replay_position import Position, PositionError, load_position
+from streams.segment_log import SegmentLog
+from streams.segment_store import MemorySegmentStore
+from streams.segments import KEY, StateError, pack, unpack
+from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from tests.fuzz.mutation import NUMBERS, mutated
+
+ACCEPTED: Final = "accepted"
+
+STORED_STATE: Final = Path(__file__).parents[1] / "streams" / "stored" / "state_format_1.msgpack"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One decoder. ``weight`` is its share of the inputs: what is cheap and most exposed gets most."""
+
+    name: str
+    weight: int
+    examples: Callable[[], Sequence[bytes]]
+    run: Callable[[bytes, random.Random, Path], str]
+
+
+def rejected(kind: str, message: str) -> str:
+    """A rejection must say why, in one line that a log can hold."""
+    assert message, f"{kind}: no reason"
+    assert "\n" not in message, f"{kind}: a reason of several lines: {message!r}"
+    assert len(message) < 4000, f"{kind}: a reason of {len(message)} characters"
+    return kind
+
+
+# --- events
+
+
+@cache
+def event_examples() -> list[bytes]:
+    """Records as producers send them, common and rare ones."""
+    events = [
+        Event("p1", "p1", Kind.POST, 1_700_000_000.0, "ann", followers=5200, verified=True, text="hi", lang="en"),
+        Event("r1", "p1", Kind.REPOST, 1_700_000_060.5, "bob", "p1"),
+        Event("q1", "p1", Kind.QUOTE, 1_700_000_100.0, "cem", "r1", 3, False, "zitat \u4f60\u597d", "zh", "weibo"),
+        Event("y1", "p1", Kind.REPLY, 1_700_000_090.0, "dee", "q1"),
+        Event("u1", "p1", Kind.UNDO, 1_700_000_120.0, "bob", "r1"),
+    ]
+    plain = [msgspec.json.encode(event) for event in events]
+    return [*plain, plain[1].replace(b"1700000060.5", b'"2023-11-14T22:14:20Z"'), plain[0].replace(b"5200", b"5200.0")]
+
+
+def decode(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """One record; an accepted one survives being written and read again."""
+    found = decode_event(raw)
+    if isinstance(found, Rejected):
+        return rejected(found.reason.value, found.message)
+    encoded = msgspec.json.encode(found)
+    assert len(encoded) > MAX_RECORD_BYTES or decode_event(encoded) == found
+    return ACCEPTED
+
+
+@cache
+def _engine_settings() -> Settings:
+    return Settings(models=("hawkes",), allowed_lateness_seconds=0, partitions=1)
+
+
+def partition(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """Lines as records of a partition, with control headers among them; then a crash and a recovery."""
+    lines = raw.split(b"\n")[:50]
+    records = []
+    for offset, line in enumerate(lines):
+        headers = [("cascadecast-watermark", _header(rng))] if rng.random() < 0.05 else []
+        value = b"" if headers and rng.random() < 0.8 else line
+        message = SimpleNamespace(value=value, key=line[:8], headers=headers, offset=offset, timestamp=0.0)
+        records.append(_record(message))
+    engine, log = Partition(0, _engine_settings()), SegmentLog(MemorySegmentStore())
+    changes = engine.apply_records(records, check_keys=rng.random() < 0.5)
+    assert changes.fates.total() == len(records)
+    for _, why in changes.dead:
+        rejected(why.reason.value, why.message)
+    while engine.has_due() and (due := engine.take_due(100)):
+        for one in due:
+            engine.published(one)
+    store = MemorySegmentStore()
+    log = SegmentLog(store)
+    asyncio.run(log.append(engine, changes, len(records)))
+    again = Partition(0, _engine_settings())
+    SegmentLog(store).load(again)
+    assert again.watermark.value == engine.watermark.value
+    assert {cascade.id: cascade.size for cascade in again.store} == {c.id: c.size for c in engine.store}
+    return ACCEPTED if changes.touched else "nothing-applied"
+
+
+def _header(rng: random.Random) -> bytes:
+    if rng.random() < 0.5:
+        return repr(rng.choice(NUMBERS)).encode()
+    return rng.choice((b"nan", b"inf", b"-inf", b"1e400", b"", b"0x10", b"1_700_000_000", b"\xff", b"1" * 400, b" 5 "))
+
+
+# --- files
+
+
+def _file(name: str, reader: Callable[[str], Any], refusal: type[Exception]) -> Callable[..., str]:
+    def run(raw: bytes, rng: random.Random, folder: Path) -> str:
+        path = folder / name
+        path.write_bytes(raw)
+        try:
+            reader(str(path))
+        except refusal as error:
+            return rejected(type(error).__name__, str(error))
+        return ACCEPTED
+
+    return run
+
+
+def _lines() -> bytes:
+    return b"\n".join([*event_examples(), b""])
+
+
+def _gzip(raw: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(raw) + packer.flush()
+
+
+def path_examples() -> list[bytes]:
+    """CasFlow's format."""
+    return [
+        b"c1\troot\t1464710400\t3\troot:0 root/ann:10 root/ann/bob:25.5 root/eve:20\nc2\tx\t1464710500\t1\tx:0 x/y:3\n"
+    ]
+
+
+def csv_examples() -> list[bytes]:
+    """Tables with and without all columns."""
+    return [
+        b"cascade,time,id,kind,user,parent,followers,verified\nc1,1464710400,c1,post,ann,,12,true\n"
+        b'c1,2016-05-31T16:00:10Z,e1,repost,"bob, jr",c1,,\n',
+        b"cascade;time\nc1;1464710400\nc1;1464710401.5\n",
+    ]
+
+
+def tree_examples() -> list[bytes]:
+    """Twitter15's format, a file a cascade."""
+    return [
+        b"['ROOT', 'ROOT', '0.0']->['1', '731166399389962242', '0.0']\n"
+        b"['1', '731166399389962242', '0.0']->['2', '731166399389962242', '0.5']\n"
+        b"['2', '731166399389962242', '0.5']->['3', '731166399389962242', '1.25']\n"
+    ]
+
+
+# --- state
+
+
+@cache
+def segment_examples() -> list[bytes]:
+    """Segments of the format before, as they were written, and of today's."""
+    stored = msgspec.msgpack.decode(STORED_STATE.read_bytes())["segments"]
+    return [value for _, value in stored] + [pack(unpack(value)) for _, value in stored]
+
+
+def segment(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """A segment, mutated as stored or before it was packed: then only its content can tell."""
+    if rng.random() < 0.7:
+        content = _encoded(rng.choice(segment_examples()))
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            content = mutated([content], rng)
+        body = b"\x00" + content
+        raw = b"\x02" + zlib.crc32(body).to_bytes(4, "big") + body
+    key = KEY.pack(1, 1) if rng.random() < 0.99 else rng.randbytes(rng.randrange(14))
+    engine = Partition(0, _engine_settings())
+    try:
+        SegmentLog(MemorySegmentStore({key: raw})).load(engine)
+    except (StateError, StateFormatError) as error:
+        return rejected(type(error).__name__, str(error))
+    for cascade in engine.store:
+        assert cascade.snapshot()
+        assert cascade.size_at(cascade.last_time) >= 0
+        cascade.view()
+    engine.watermark.observe(1.7e9, "c")
+    return ACCEPTED
+
+
+def _encoded(value: bytes) -> bytes:
+    value = value[5:] if value[:1] == b"\x02" else value
+    return zstandard.ZstdDecompressor().decompress(value[1:]) if value[:1] == b"\x01" else value[1:]
+
+
+@cache
+def learned_examples() -> list[bytes]:
+    """What a partition had learned."""
+    segments = [unpack(value) for value in segment_examples()]
+    return [one.learned for one in segments if one.learned is not None]
+
+
+def learned(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """What was learned, as a segment holds it."""
+    try:
+        Learned.restore(raw).snapshot()
+    except StateError as error:
+        return rejected(type(error).__name__, str(error))
+    return ACCEPTED
+
+
+# --- small files beside the data
+
+
+@cache
+def config_examples() -> list[bytes]:
+    """The config.json of shipped models."""
+    return [
+        path.read_bytes() for path in sorted(SHIPPED_WEIGHTS.glob("*/*/config.json")) if path.stat().st_size < 20_000
+    ]
+
+
+def aliases_examples() -> list[bytes]:
+    """Promotions at once and from an event time on."""
+    step = {"alias": "champion", "version": "2", "previous": "1", "from": 1_700_000_000.0}
+    return [
+        json.dumps(
+            {"aliases": {"champion": "2", "challenger": "3"}, "history": [step, {**step, "alias": "challenger"}]}
+        ).encode(),
+        b'{"aliases": {"champion": "1"}}',
+    ]
+
+
+def aliases(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """A model's promotions, and what they mean."""
+    (folder / ALIASES_FILE).write_bytes(raw)
+    try:
+        found = Promotions.read(folder)
+    except ModelStoreError as error:
+        return rejected(type(error).__name__, str(error))
+    for alias in ("champion", "challenger"):
+        found.tenures(alias)
+        found.rolled_back(alias)
+    return ACCEPTED
+
+
+def settings_examples() -> list[bytes]:
+    """A configuration file of every kind of value."""
+    return [
+        b'forecast_delay_seconds = 30\nmodels = ["concat", "hawkes"]\nhttp_port = 6066\nshed = false\n'
+        b'score_ages_seconds = [60, 600.5]\nidle_seconds = 1e3\ndata_dir = "x"\nlog_level = "info"\n',
+    ]
+
+
+def configuration(raw: bytes, rng: random.Random, folder: Path) -> str:
+    """A TOML file of settings; the environment is left as it was."""
+    path = folder / "settings.toml"
+    path.write_bytes(raw)
+    try:
+        load_settings(path)
+    except SettingsError as error:
+        return rejected(type(error).__name__, str(error))
+    finally:
+        os.environ.pop(CONFIG_VARIABLE, None)
+    return ACCEPTED
+
+
+def _config(path: Path) -> dict[str, Any]:
+    return read_config(path.parent)
+
+
+_FRESH: Final = Position("events.jsonl", 100, "social.events", None, False, False)
+
+BROKER: Final = b'{"pid":1,"start_ticks":2,"port":9092,"controller_port":9093,"heap":"1g","kafka_version":"4.0.0"}'
+
+
+def _event_file(name: str) -> Callable[..., str]:
+    return _file(name, lambda path: list(read_events(path)), EventFileError)
+
+
+def _import(format_name: str, name: str) -> Callable[..., str]:
+    return _file(name, lambda path: list(import_events(format_name, path)), EventFileError)
+
+
+def _beside(name: str, reader: Callable[[Path], Any], error: type[Exception]) -> Callable[..., str]:
+    return _file(name, lambda path: reader(Path(path)), error)
+
+
+TARGETS: Final = (
+    Target("event", 400, event_examples, decode),
+    Target("partition", 2, lambda: [_lines(), _lines() * 3], partition),
+    Target("event-file", 8, lambda: [_lines()], _event_file("events.jsonl")),
+    Target("event-file.gz", 4, lambda: [_gzip(_lines())], _event_file("events.jsonl.gz")),
+    Target("event-file.zst", 4, lambda: [zstandard.compress(_lines())], _event_file("events.jsonl.zst")),
+    Target("casflow", 8, path_examples, _import("casflow", "casflow.txt")),
+    Target("csv", 8, csv_examples, _import("csv", "table.csv")),
+    Target("rumour-tree", 6, tree_examples, _import("twitter-rumour-trees", "731166399389962242.txt")),
+    Target("segment", 12, segment_examples, segment),
+    Target("learned", 10, learned_examples, learned),
+    Target("model-config", 4, config_examples, _beside(CONFIG_FILE, _config, ModelStoreError)),
+    Target("aliases", 6, aliases_examples, aliases),
+    Target("settings", 2, settings_examples, configuration),
+    Target(
+        "replay-position",
+        4,
+        lambda: [msgspec.json.encode(_FRESH)],
+        _beside("position.json", lambda path: load_position(path, _FRESH), PositionError),
+    ),
+    Target("broker-state", 4, lambda: [BROKER], _beside(STATE_FILE, lambda path: load_state(path.parent), UserError)),
+)
