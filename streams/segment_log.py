@@ -10,6 +10,7 @@ at the head.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from graph import Cascade
@@ -37,6 +38,10 @@ DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 """A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
 
 
+CHUNK_FRAMING_BYTES: Final = 16
+"""Of a chunk in a segment, beside its data and its cascade's id."""
+
+
 @dataclass(slots=True)
 class _Footprint:
     """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
@@ -48,7 +53,7 @@ class _Footprint:
 
 def _cost(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id, the framing."""
-    return len(chunk.data) + len(chunk.cascade) + 16
+    return len(chunk.data) + len(chunk.cascade) + CHUNK_FRAMING_BYTES
 
 
 class SegmentLog:
@@ -93,7 +98,7 @@ class SegmentLog:
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
         live: dict[str, list[Chunk]] = {}
-        pending: dict[tuple[str, float], Pending] = {}
+        pending: list[list[tuple[str, float, float, str]]] = []
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
@@ -105,8 +110,7 @@ class SegmentLog:
             self.epoch, self._sequence, self._newest = epoch, sequence + 1, (key, value)
             for chunk in last.chunks:
                 live.setdefault(chunk.cascade, []).append(chunk)
-            for cascade, as_of, event_time, event in last.pending:
-                pending[cascade, as_of] = Pending(cascade, as_of, event_time, event)
+            pending.append(last.pending)
             for cascade, at in last.left:
                 left[cascade] = at
                 live.pop(cascade, None)
@@ -124,7 +128,7 @@ class SegmentLog:
         self,
         partition: Partition,
         live: dict[str, list[Chunk]],
-        pending: dict[tuple[str, float], Pending],
+        pending: list[list[tuple[str, float, float, str]]],
         left: dict[str, float],
         last: Segment,
     ) -> None:
@@ -132,21 +136,23 @@ class SegmentLog:
         self.stored_bytes = sum(self._segments.values())
         for cascade_id, chunks in live.items():
             # Cleaning writes chunks again, later in the log: the index, not the place, gives their order.
-            ordered = {chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}
-            partition.store.insert(
-                Cascade.restore(
-                    (chunk.data for chunk in ordered.values()), max_events=partition.store.max_events_per_cascade
-                )
-            )
-            needed = sum(_cost(chunk) for chunk in ordered.values())
-            self._footprints[cascade_id] = _Footprint(min(ordered), max(ordered) + 1, needed)
+            if not all(one.index < following.index for one, following in pairwise(chunks)):
+                chunks = list({chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}.values())
+            data = [chunk.data for chunk in chunks]
+            partition.store.insert(Cascade.restore(data, max_events=partition.store.max_events_per_cascade))
+            needed = sum(map(len, data)) + len(data) * (len(cascade_id) + CHUNK_FRAMING_BYTES)
+            self._footprints[cascade_id] = _Footprint(chunks[0].index, chunks[-1].index + 1, needed)
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
-        for waiting in pending.values():
-            if waiting.as_of >= last.unforecast_since and waiting.cascade in self._footprints:
-                partition.schedule.restore(waiting)
+        waiting: dict[tuple[str, float], Pending] = {}
+        for told in pending:
+            for cascade_id, as_of, event_time, event in told:
+                if as_of >= last.unforecast_since and cascade_id in self._footprints:
+                    waiting[cascade_id, as_of] = Pending(cascade_id, as_of, event_time, event)
+        for one in waiting.values():
+            partition.schedule.restore(one)
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""

@@ -69,8 +69,15 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
 
 
+class _Version(msgspec.Struct, array_like=True):
+    """The first part of a segment of any format; the rest is passed over, not built."""
+
+    version: int
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
 _compress = zstandard.ZstdCompressor(level=1).compress
 _decompress = zstandard.ZstdDecompressor().decompress
 _PLAIN: Final = b"\x00"
@@ -90,12 +97,12 @@ def unpack(value: bytes) -> Segment:
     """Read a segment of this format or an older one; raises StateError for what this version cannot read."""
     try:
         raw = _content(value)
-        version = msgspec.msgpack.decode(raw, type=list)[0]
+        version = _decode_version(raw).version
         if version in range(OLDEST_STATE_VERSION, STATE_VERSION + 1):
             return _decode(raw)
     except (zstandard.ZstdError, msgspec.DecodeError, IndexError, ValueError, RecursionError) as error:
         raise _damaged(str(error)) from None
-    if not isinstance(version, int) or version < OLDEST_STATE_VERSION:
+    if version < OLDEST_STATE_VERSION:
         raise _damaged("no format has such a number")
     raise StateError(
         f"the stored state is of format {version} and this version reads up to {STATE_VERSION}: "
