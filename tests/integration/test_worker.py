@@ -155,7 +155,7 @@ def test_state_comes_back_from_kafka_alone(stream: Stream, tmp_path: Path, event
         worker.start()
         worker.wait_ready()
         found = worker.metrics()
-        assert sum(v for k, v in found.items() if k.startswith("cascadecast_live_cascades")) == len(live)
+        assert sum(v for k, v in found.items() if k.startswith("cascadecast_live_cascades{")) == len(live)
         time.sleep(1.0)
         assert len(stream.forecasts()) == made
         assert state(stream) == live
