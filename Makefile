@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test unit lint bench audit fuzz clean
+.PHONY: help install demo test unit lint bench fuzz audit clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -38,12 +38,12 @@ bench: $(INSTALLED) ## Figures and ratios, as JSON
 	$(BIN)/cascadecast bench state --json
 	$(BIN)/cascadecast bench forecasters --json
 
+fuzz: $(INSTALLED) ## Ten million hostile inputs to every decoder; ARGS="--seed N" repeats a run
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 audit: $(INSTALLED) ## Known vulnerabilities of what is installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test,audit]'
 	$(BIN)/python .ci/audit.py
-
-fuzz: $(INSTALLED) ## Ten million hostile inputs to every decoder; ARGS="--seed N" repeats a run
-	$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -242,8 +242,6 @@ class Settings(BaseSettings):
     def http_secret(self) -> str | None:
         """The token of the HTTP pages. Raises SettingsError where other machines could read them without one."""
         token = _secret(self.http_token, self.http_token_file, "http_token")
-        if token == "":
-            raise SettingsError("setting http_token: it is empty; leave it out if there is to be none")
         if token is None and not self.http_open and not is_loopback(self.http_host):
             raise SettingsError(
                 f"setting http_host: other machines can reach {self.http_host}; give http_token or http_token_file, "
@@ -293,7 +291,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
             hint = f"did you mean {near[0]}?" if near else "docs/kafka.md lists them all"
             raise SettingsError(f"{path or 'options'}: there is no setting {name:.100}: {hint}") from None
         raise SettingsError(
-            f"setting {name:.100}: {first['msg']}{_shown(name, first.get('input'))}; set it by option, "
+            f"setting {name:.100}: {first['msg']}{_shown(name, first.get('input')):.200}; set it by option, "
             f"CASCADECAST_{name.upper():.100} or the configuration file"
         ) from None
 
@@ -301,7 +299,7 @@ def load_settings(config: Path | None = None, **options: Any) -> Settings:
 def _shown(name: str, value: object) -> str:
     """The value that was given, unless it is or may hold a secret."""
     secret = any(part in name for part in ("password", "token"))
-    return "" if secret or isinstance(value, dict) else f" (got {value!r:.200})"
+    return "" if secret or isinstance(value, dict) else f" (got {value!r})"
 
 
 def check_environment() -> None:
