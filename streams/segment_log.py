@@ -14,10 +14,11 @@ from itertools import pairwise
 from typing import Final
 
 from graph import Cascade
+from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
-from streams.partition import Changes, Heard, Partition
+from streams.partition import Changes, Partition
 from streams.schedule import Pending
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
