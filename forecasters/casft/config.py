@@ -73,10 +73,25 @@ class CasFTConfig:
     averaging: float = 0.995
     """See `forecasters.training_loop.Optimisation`."""
     max_gradient_norm: float = 5.0
+    log_times: bool = False
+    """Whether an event's times are read in logarithms too, see `forecasters.concat.encoder.log_times`."""
+    nearby_ages: int = 0
+    """At how many further ages each training cascade is cut, see `forecasters.nearby_ages`."""
+    age_span: float = 2.0
+    """How many times older or younger than the observation these ages are at most."""
+    members: int = 1
+    """Networks of different random beginnings, trained together, whose forecasts are averaged."""
 
     def __post_init__(self) -> None:
         if self.samples % 2 or self.training_samples % 2:
             raise ValueError("samples and training_samples come in antithetic pairs: give even numbers")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """The protocol of the paper: the earliest 100 events, one observation age and horizon; settings beyond the
+        paper's as ConCat's, and for its reasons."""
+        form: dict[str, Any] = {"state_size": 32, "log_times": True, "nearby_ages": 5, "members": 3, "epochs": 4}
+        return cls(**(form | changes))
 
     @classmethod
     def full(cls) -> Self:
@@ -103,6 +118,7 @@ class CasFTConfig:
             attention_head_size=self.attention_head_size,
             feed_forward_size=self.feed_forward_size,
             dropout=self.dropout,
+            log_times=self.log_times,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 GRAPHWAVE_CHUNK: Final = 256
 """Cascades whose GraphWave is computed at once: enough to batch, little to hold."""
+OLDEST_SECONDS: Final = 1e10
+"""Three centuries: keeps what is computed from the age of a view of everything (age infinite) finite."""
 
 
 def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
@@ -54,7 +56,8 @@ def collate(examples: Sequence[Example], embedding: UserEmbedding | None = None)
     context: Tensor | None = None
     if "context" in examples[0].inputs:
         context = context_batch([example.inputs["context"] for example in examples])
-    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), users, context)
+    age = torch.from_numpy(np.minimum(observed, OLDEST_SECONDS).astype(np.float32))
+    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), users, context, age)
 
 
 def take(batch: Batch, rows: Tensor) -> Batch:
@@ -74,6 +77,7 @@ def take(batch: Batch, rows: Tensor) -> Batch:
         batch.graphwave[rows, -N:],
         cut(batch.users),
         pick(batch.context),
+        pick(batch.observed),
     )
 
 
@@ -90,8 +94,8 @@ class Prepared:
     def to(self, device: torch.device) -> Prepared:
         """On another device."""
         b = self.batch
-        users, context = (None if t is None else t.to(device) for t in (b.users, b.context))
-        moved = Batch(b.times.to(device), b.present.to(device), b.graphwave.to(device), users, context)
+        users, context, observed = (None if t is None else t.to(device) for t in (b.users, b.context, b.observed))
+        moved = Batch(b.times.to(device), b.present.to(device), b.graphwave.to(device), users, context, observed)
         return Prepared(moved, self.growth.to(device))
 
     def none(self) -> Prepared:
