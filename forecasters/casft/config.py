@@ -36,6 +36,8 @@ class CasFTConfig:
     attention_head_size: int = 32
     feed_forward_size: int = 64
     dropout: float = 0.1
+    user_dropout: float = 0.0
+    """As ConCat's."""
 
     intervals: int = 8
     """l, into which the time from observation to horizon is cut. Published for Weibo: 32 (0.5 h) and 4 (1 h)."""
@@ -90,7 +92,17 @@ class CasFTConfig:
     def paper(cls, **changes: Any) -> Self:
         """The protocol of the paper: the earliest 100 events, one observation age and horizon; settings beyond the
         paper's as ConCat's, and for its reasons."""
-        form: dict[str, Any] = {"state_size": 32, "log_times": True, "nearby_ages": 5, "members": 3, "epochs": 4}
+        form: dict[str, Any] = {
+            "state_size": 32,
+            "log_times": True,
+            "nearby_ages": 8,
+            "age_span": 5.0,
+            "user_dropout": 0.5,
+            "members": 3,
+            "epochs": 3,
+            "batch_size": 32,
+            "averaging": 0.99,
+        }
         return cls(**(form | changes))
 
     @classmethod
@@ -118,6 +130,7 @@ class CasFTConfig:
             attention_head_size=self.attention_head_size,
             feed_forward_size=self.feed_forward_size,
             dropout=self.dropout,
+            user_dropout=self.user_dropout,
             log_times=self.log_times,
         )
 

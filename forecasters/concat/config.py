@@ -38,6 +38,9 @@ class ConCatConfig:
     attention_head_size: int = 32
     feed_forward_size: int = 64
     dropout: float = 0.1
+    user_dropout: float = 0.0
+    """Share of cascades whose users are hidden while training. The embedding knows a training cascade's users from that
+    cascade too; unseen ones have fewer known users, and a network that leans on them learns cascades by heart."""
     likelihood_weight: float = 0.1
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.98)
@@ -72,9 +75,13 @@ class ConCatConfig:
         form: dict[str, Any] = {
             "state_size": 32,  # forecasts as well as 64 at two thirds of the time
             "log_times": True,
-            "nearby_ages": 5,
+            "nearby_ages": 8,
+            "age_span": 5.0,  # ages close together have nearly the same growth, which is soon learned by heart
+            "user_dropout": 0.5,
             "members": 3,
-            "epochs": 4,  # each has six times the cases
+            "epochs": 3,  # each has some eight times the cases
+            "batch_size": 32,
+            "averaging": 0.99,
         }
         return cls(**(form | changes))
 

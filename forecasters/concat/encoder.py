@@ -79,6 +79,7 @@ class EventEncoder(nn.Module):
         self.log_times = nn.Linear(LOG_TIMES, GRAPHWAVE_FEATURES) if config.log_times else None
         self.local = CausalStack(GRAPHWAVE_FEATURES, config)
         self.global_ = CausalStack(config.global_features, config) if config.global_features else None
+        self.user_dropout = config.user_dropout
 
     def forward(
         self, local: Tensor, global_: Tensor | None, times: Tensor, present: Tensor, observed: Tensor | None = None
@@ -102,5 +103,7 @@ class EventEncoder(nn.Module):
         if self.global_ is not None:
             if global_ is None:
                 raise ValueError("this model was built with a global user embedding, but the batch has none")
+            if self.training and self.user_dropout:
+                global_ = global_ * (torch.rand_like(global_[:, :1, :1]) >= self.user_dropout)
             encoded = torch.cat([encoded, self.global_(global_, visible)], dim=2)
         return encoded

@@ -53,6 +53,17 @@ def test_times_in_logarithms_are_age_gap_silence_and_place() -> None:
     assert found[0, 0].tolist() == [0.0] * 4
 
 
+def test_hidden_users_are_hidden_while_training_only() -> None:
+    encoder = EventEncoder(replace(SMALL, global_features=4, user_dropout=1.0))
+    batch = random_batch([6, 3], users=4)
+    assert batch.users is not None
+    hidden = encoder.train()(batch.graphwave, batch.users, batch.times, batch.present)
+    none = encoder(batch.graphwave, torch.zeros_like(batch.users), batch.times, batch.present)
+    torch.testing.assert_close(hidden, none, atol=0.0, rtol=0.0)
+    seen = encoder.eval()(batch.graphwave, batch.users, batch.times, batch.present)
+    assert not torch.equal(seen, hidden)
+
+
 def test_a_model_that_reads_seconds_says_when_they_are_missing() -> None:
     batch = replace(random_batch([4, 2]), observed=None)
     with pytest.raises(ValueError, match="when it was observed"):
