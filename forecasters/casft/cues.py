@@ -60,7 +60,7 @@ class CueNet(nn.Module):
         l' asks for the state at the start of each interval; without propagation, at t_o alone.
         """
         o = observation
-        encoded = self.encoder(o.graphwave, o.users, o.times, o.present, o.observed).transpose(0, 1)
+        encoded = self.encoder(o.graphwave, o.users, o.times, o.present).transpose(0, 1)
         asked = interval_starts(observed, max(self.intervals, 1))
         encoded = torch.cat([encoded, encoded.new_zeros(len(asked), *encoded.shape[1:])])
         times = torch.cat([o.times.t() * observed, asked])  # t / t_o as the encoder reads it, times t_o / t_p

@@ -26,7 +26,6 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
-from forecasters.nearby_ages import with_nearby_ages
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from forecasters.user_embedding import UserEmbedding
@@ -155,10 +154,8 @@ class CasFTForecaster(Forecaster):
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
         context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
-        count, span, most = self.config.nearby_ages, self.config.age_span, self.config.training_cases
-        cuts = with_nearby_ages(train, count, span, most=most, seed=seed) if count else train
-        fitting, choosing = self._examples(cuts), self._examples(validation)
-        training = Prepared.of(fitting, cuts, self.config, self.embedding).to(device)
+        fitting, choosing = self._examples(train), self._examples(validation)
+        training = Prepared.of(fitting, train, self.config, self.embedding).to(device)
         judged = Prepared.of(choosing, validation, self.config, self.embedding).to(device) if choosing else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -175,7 +172,7 @@ class CasFTForecaster(Forecaster):
         self.trend_learned = bool(training.truth.known.any()) and self.config.trend in ("diffusion", "regression")
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
-        held, truth = (choosing, validation) if choosing else (fitting[: len(train)], train)
+        held, truth = (choosing, validation) if choosing else (fitting, train)
         drawn = self._draw(held)
         age, _, observed = times_of(held)
         self.intervals = ConformalQuantiles.fit(

@@ -22,8 +22,6 @@ Floats = NDArray[np.float64]
 
 GRAPHWAVE_CHUNK: Final = 256
 """Cascades whose GraphWave is computed at once: enough to batch, little to hold."""
-OLDEST_SECONDS: Final = 1e10
-"""Three centuries: keeps what is computed from the age of a view of everything (age infinite) finite."""
 
 
 def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
@@ -56,8 +54,7 @@ def collate(examples: Sequence[Example], embedding: UserEmbedding | None = None)
     context: Tensor | None = None
     if "context" in examples[0].inputs:
         context = context_batch([example.inputs["context"] for example in examples])
-    age = torch.from_numpy(np.minimum(observed, OLDEST_SECONDS).astype(np.float32))
-    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), users, context, age)
+    return Batch(torch.from_numpy(times), torch.from_numpy(present), torch.from_numpy(waves), users, context)
 
 
 def take(batch: Batch, rows: Tensor) -> Batch:
@@ -77,7 +74,6 @@ def take(batch: Batch, rows: Tensor) -> Batch:
         batch.graphwave[rows, -N:],
         cut(batch.users),
         pick(batch.context),
-        pick(batch.observed),
     )
 
 
@@ -94,8 +90,8 @@ class Prepared:
     def to(self, device: torch.device) -> Prepared:
         """On another device."""
         b = self.batch
-        users, context, observed = (None if t is None else t.to(device) for t in (b.users, b.context, b.observed))
-        moved = Batch(b.times.to(device), b.present.to(device), b.graphwave.to(device), users, context, observed)
+        users, context = (None if t is None else t.to(device) for t in (b.users, b.context))
+        moved = Batch(b.times.to(device), b.present.to(device), b.graphwave.to(device), users, context)
         return Prepared(moved, self.growth.to(device))
 
     def none(self) -> Prepared:

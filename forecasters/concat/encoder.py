@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from forecasters.concat.config import GRAPHWAVE_FEATURES, ConCatConfig
-
-LOG_TIMES: Final = 4
-LOG_TIME_SECONDS: Final = 10.0
-"""From here on an interval counts by its logarithm: bursts within it are one."""
-LOG_TIME_SCALE: Final = 10.0
-"""log2 units (10 s to three hours) that are 1 in the encoder's input."""
 
 
 def time_code(times: Tensor, width: int) -> Tensor:
@@ -22,19 +15,6 @@ def time_code(times: Tensor, width: int) -> Tensor:
     rates = torch.exp(torch.arange(0, width, 2, device=times.device) * (-math.log(10_000.0) / width))
     angles = times[..., None] * rates.to(times)
     return torch.stack([torch.sin(angles), torch.cos(angles)], dim=-1).flatten(-2)
-
-
-def log_times(times: Tensor, present: Tensor, observed: Tensor) -> Tensor:
-    """An event's time, (B, N, 4), in logarithms: its age, the gap since the event before, the time from it
-    to the observation, and its place in the sequence; 0 where absent.
-
-    Shapes: times (B, N) in observation times, present (B, N), observed (B,) in seconds.
-    """
-    seconds = times * observed[:, None]
-    gap = torch.diff(seconds, dim=1, prepend=seconds[:, :1])
-    spans = torch.stack([seconds, gap, observed[:, None] - seconds], dim=2).clamp(min=0.0) / LOG_TIME_SECONDS
-    told = torch.cat([spans, present.cumsum(1)[:, :, None].to(spans)], dim=2)
-    return torch.log2(1.0 + told) / LOG_TIME_SCALE * present[:, :, None]
 
 
 class CausalStack(nn.Module):
@@ -76,34 +56,22 @@ class EventEncoder(nn.Module):
 
     def __init__(self, config: ConCatConfig) -> None:
         super().__init__()
-        self.log_times = nn.Linear(LOG_TIMES, GRAPHWAVE_FEATURES) if config.log_times else None
         self.local = CausalStack(GRAPHWAVE_FEATURES, config)
         self.global_ = CausalStack(config.global_features, config) if config.global_features else None
-        self.user_dropout = config.user_dropout
 
-    def forward(
-        self, local: Tensor, global_: Tensor | None, times: Tensor, present: Tensor, observed: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, local: Tensor, global_: Tensor | None, times: Tensor, present: Tensor) -> Tensor:
         """Encode a batch; present events of a sample come last.
 
-        Shapes: local (B, N, 40), global_ (B, N, g) or None, times (B, N) in [0, 1], present (B, N), observed (B,) in
-        seconds or None -> (B, N, 40 + g).
+        Shapes: local (B, N, 40), global_ (B, N, g) or None, times (B, N) in [0, 1], present (B, N) -> (B, N, 40 + g).
         """
         N = times.shape[1]
         causal = torch.ones(N, N, dtype=torch.bool, device=times.device).tril()
         # an absent event sees itself alone: a softmax over nothing would be NaN
         itself = torch.eye(N, dtype=torch.bool, device=times.device)
         visible = (causal & present[:, None, :]) | itself
-        local = local + time_code(times, GRAPHWAVE_FEATURES)
-        if self.log_times is not None:
-            if observed is None:
-                raise ValueError("this model reads times in seconds, but the batch does not say when it was observed")
-            local = local + self.log_times(log_times(times, present, observed))
-        encoded: Tensor = self.local(local, visible)
+        encoded: Tensor = self.local(local + time_code(times, GRAPHWAVE_FEATURES), visible)
         if self.global_ is not None:
             if global_ is None:
                 raise ValueError("this model was built with a global user embedding, but the batch has none")
-            if self.training and self.user_dropout:
-                global_ = global_ * (torch.rand_like(global_[:, :1, :1]) >= self.user_dropout)
             encoded = torch.cat([encoded, self.global_(global_, visible)], dim=2)
         return encoded

@@ -23,7 +23,6 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
-from forecasters.nearby_ages import with_nearby_ages
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from forecasters.user_embedding import UserEmbedding
@@ -117,10 +116,8 @@ class ConCatForecaster(Forecaster):
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
         context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
-        count, span, most = self.config.nearby_ages, self.config.age_span, self.config.training_cases
-        cuts = with_nearby_ages(train, count, span, most=most, seed=seed) if count else train
-        fitting, choosing = self._examples(cuts), self._examples(validation)
-        growth = np.log2(1.0 + increments(cuts))
+        fitting, choosing = self._examples(train), self._examples(validation)
+        growth = np.log2(1.0 + increments(train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             populations = ("",) if context is None else context.populations
@@ -129,7 +126,7 @@ class ConCatForecaster(Forecaster):
             net.start_at(float(growth.mean()))
             net.context = context
         device = chosen_device()
-        prepared = Prepared.of(fitting, cuts, self.embedding)
+        prepared = Prepared.of(fitting, train, self.embedding)
         judged = Prepared.of(choosing, validation, self.embedding) if choosing else prepared.none()
         self.best_epoch, _ = train_networks(
             [net.to(device) for net in nets],
@@ -143,7 +140,7 @@ class ConCatForecaster(Forecaster):
         self.nets = tuple(net.cpu() for net in nets)
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
-        held, truth = (choosing, validation) if choosing else (fitting[: len(train)], train)
+        held, truth = (choosing, validation) if choosing else (fitting, train)
         age, _, observed = times_of(held)
         self.intervals = ConformalIntervals.fit(
             self.point(held), increments(truth), age, observed, group=self.populations(held), level=self.level

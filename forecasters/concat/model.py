@@ -21,7 +21,7 @@ class Batch:
     """B prepared observations, right-aligned: a sample's absent events come first.
 
     Shapes: times (B, N) in [0, 1], 0 where absent; present (B, N) bool; graphwave (B, N, 40); users (B, N, g) or None;
-    context (B, F), raw, or None; observed (B,), the age of the observation in seconds.
+    context (B, F), raw, or None.
     """
 
     times: Tensor
@@ -29,7 +29,6 @@ class Batch:
     graphwave: Tensor
     users: Tensor | None = None
     context: Tensor | None = None
-    observed: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class ConCatNet(nn.Module):
 
     def forward(self, batch: Batch, *, likelihood: bool = True) -> Output:
         """Forecast a batch; without ``likelihood`` the log likelihood is left at 0, which saves time."""
-        encoded = self.encoder(batch.graphwave, batch.users, batch.times, batch.present, batch.observed)
+        encoded = self.encoder(batch.graphwave, batch.users, batch.times, batch.present)
         times, present = batch.times.t(), batch.present.t()  # time-major from here on
         path = solve(self.dynamics, self.jump, self.initial, encoded.transpose(0, 1), times, present)
         integral, log_likelihood = self._point_process(path, present, likelihood)

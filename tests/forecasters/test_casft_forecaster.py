@@ -34,7 +34,7 @@ SMALL = CasFTConfig(
     learning_rate=5e-3,
     averaging=0.0,  # of a hundred steps the average would still remember the first
 )
-TOGETHER = replace(SMALL, members=2, nearby_ages=2, log_times=True, epochs=3)
+TOGETHER = replace(SMALL, members=2, epochs=3)
 FULL = replace(
     SMALL,
     context=ContextConfig(members=2, width=16, epochs=2, cuts=4),
@@ -132,7 +132,7 @@ def test_every_variant_trains_forecasts_and_survives_its_files(
 ) -> None:
     made = CasFTForecaster.variants()[variant]()
     assert isinstance(made, CasFTForecaster)
-    forecaster = CasFTForecaster(replace(made.config, members=2, nearby_ages=1))
+    forecaster = CasFTForecaster(replace(made.config, members=2))
     forecaster.fit(hour_cases[:40], hour_cases[40:50], epochs=1)
     forecaster.save(tmp_path)
     loaded = CasFTForecaster.load(tmp_path)

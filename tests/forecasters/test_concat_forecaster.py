@@ -23,7 +23,7 @@ DAY = 86_400.0
 SMALL = ConCatConfig(
     state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3, global_features=0, averaging=0.9
 )
-TOGETHER = replace(SMALL, members=2, nearby_ages=2, log_times=True, epochs=3)
+TOGETHER = replace(SMALL, members=2, epochs=3)
 FULL = ConCatConfig(
     context=ContextConfig(members=2, width=16, epochs=4, cuts=4),
     global_features=0,
@@ -303,7 +303,7 @@ def test_the_users_half_survives_its_files(tmp_path: Path) -> None:
 def test_ablations_train_and_lack_what_they_say(variant: str, hour_cases: list[Case], tmp_path: Path) -> None:
     made = ConCatForecaster.variants()[variant]()
     assert isinstance(made, ConCatForecaster)
-    forecaster = ConCatForecaster(replace(made.config, state_size=16, event_cap=20, members=2, nearby_ages=1))
+    forecaster = ConCatForecaster(replace(made.config, state_size=16, event_cap=20, members=2))
     forecaster.fit(hour_cases[:40], hour_cases[40:60], epochs=2)
     assert forecaster.nets
     for net in forecaster.nets:

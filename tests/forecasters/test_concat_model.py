@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forecasters.concat.batching import shuffled_batches, take
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.dynamics import perturb
-from forecasters.concat.encoder import EventEncoder, log_times, time_code
+from forecasters.concat.encoder import EventEncoder, time_code
 from forecasters.concat.intensity import MAX_INTENSITY
 from forecasters.concat.jump_ode import solve
 from forecasters.concat.model import Batch, ConCatNet, Output, state_after_last_event, training_loss
@@ -29,8 +29,7 @@ def random_batch(lengths: list[int], seed: int = 0, users: int = 0) -> Batch:
     times = torch.rand(B, N, generator=generator).sort(dim=1).values
     waves = torch.randn(B, N, 40, generator=generator)
     embedding = torch.randn(B, N, users, generator=generator) if users else None
-    observed = 3600.0 * torch.rand(B, generator=generator)
-    return Batch(torch.where(present, times, 0.0), present, waves * present[..., None], embedding, observed=observed)
+    return Batch(torch.where(present, times, 0.0), present, waves * present[..., None], embedding)
 
 
 def network(config: ConCatConfig = SMALL, seed: int = 0) -> ConCatNet:
@@ -40,34 +39,6 @@ def network(config: ConCatConfig = SMALL, seed: int = 0) -> ConCatNet:
         net = ConCatNet(config)
     perturb(net.dynamics, 1.0, torch.Generator().manual_seed(seed))
     return net.eval()
-
-
-def test_times_in_logarithms_are_age_gap_silence_and_place() -> None:
-    times = torch.tensor([[0.0, 0.0, 0.1, 0.25]])
-    present = torch.tensor([[False, True, True, True]])
-    found = log_times(times, present, torch.tensor([2000.0]))
-    seconds = [[0.0, 0.0, 2000.0], [200.0, 200.0, 1800.0], [500.0, 300.0, 1500.0]]  # age, gap, time to the observation
-    for i, (row, place) in enumerate(zip(seconds, (1, 2, 3), strict=True), start=1):
-        expected = [math.log2(1 + s / 10.0) / 10.0 for s in row] + [math.log2(1 + place) / 10.0]
-        assert found[0, i].tolist() == pytest.approx(expected, abs=1e-6)
-    assert found[0, 0].tolist() == [0.0] * 4
-
-
-def test_hidden_users_are_hidden_while_training_only() -> None:
-    encoder = EventEncoder(replace(SMALL, global_features=4, user_dropout=1.0))
-    batch = random_batch([6, 3], users=4)
-    assert batch.users is not None
-    hidden = encoder.train()(batch.graphwave, batch.users, batch.times, batch.present)
-    none = encoder(batch.graphwave, torch.zeros_like(batch.users), batch.times, batch.present)
-    torch.testing.assert_close(hidden, none, atol=0.0, rtol=0.0)
-    seen = encoder.eval()(batch.graphwave, batch.users, batch.times, batch.present)
-    assert not torch.equal(seen, hidden)
-
-
-def test_a_model_that_reads_seconds_says_when_they_are_missing() -> None:
-    batch = replace(random_batch([4, 2]), observed=None)
-    with pytest.raises(ValueError, match="when it was observed"):
-        network(replace(SMALL, log_times=True))(batch)
 
 
 @settings(max_examples=20)
