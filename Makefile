@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test unit lint bench fuzz audit clean
+.PHONY: help install demo test unit lint bench chaos fuzz audit clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -33,6 +33,9 @@ lint: $(INSTALLED) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+chaos: $(INSTALLED) ## Seeded faults against Kafka, workers and a replay; all must come out equal (ARGS="--seed 7")
+	$(BIN)/python -m tests.integration.chaos $(ARGS)
 
 bench: $(INSTALLED) ## Figures and ratios, as JSON
 	$(BIN)/cascadecast bench state --json

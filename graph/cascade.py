@@ -72,6 +72,11 @@ class Cascade(GrowingCascade):
         return (len(self._keys) >> 3) - (0 if self._irregular is None else len(self._irregular.undone))
 
     @property
+    def column_bytes(self) -> int:
+        """What its nodes take, in memory and in a snapshot."""
+        return len(self._keys) + len(self._records) + (0 if self._followers is None else len(self._followers))
+
+    @property
     def memory_bytes(self) -> int:
         """About what the cascade takes in memory, by its own books: a function of its content
         (``cascadecast bench bounds`` holds it against what is measured)."""
@@ -228,11 +233,9 @@ class Cascade(GrowingCascade):
         Raises:
             StateFormatError: no chunk at all, or see `absorb`.
         """
-        cascade = None
-        for chunk in chunks:
-            if cascade is None:
-                cascade = cls(delta.cascade_of(chunk), max_events=max_events)
-            cascade.absorb(chunk)
-        if cascade is None:
+        known = list(chunks)
+        if not known:
             raise delta.StateFormatError("a cascade cannot be restored from no state at all")
+        cascade = cls(delta.cascade_of(known[0]), max_events=max_events)
+        delta.absorb_all(cascade, known)
         return cascade

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -37,12 +38,15 @@ class StateFormatError(UserError):
     """Stored state of a cascade cannot be read: damaged, incomplete, or written by a newer release."""
 
 
-# What a chunk says and holds besides its columns. Plain bits: an enumeration of flags took a fifth of a recovery.
+# What a chunk says and holds besides its columns: bits of its contents.
 _WIDE: Final = 1
 _ORDERED: Final = 2
 _DEPTHS_STALE: Final = 4
 _FOLLOWERS: Final = 8
 _EXCEPTIONS: Final = 16
+_ORDER_BITS: Final = _ORDERED | _DEPTHS_STALE
+
+_NO_BASE: Final = bytes(4)
 
 
 _SHORT_NAMES: Final = {
@@ -166,6 +170,11 @@ def cascade_of(chunk: bytes) -> str:
     return _parse(chunk)[1]
 
 
+def is_whole(chunk: bytes) -> bool:
+    """Whether a chunk tells everything, so that nothing before it is needed."""
+    return chunk[2:6] == _NO_BASE
+
+
 def absorb(cascade: Cascade, chunk: bytes) -> None:
     """Bring ``cascade`` to the state that ``chunk`` tells; see `Cascade.absorb`."""
     header, name, start = _parse(chunk)
@@ -182,21 +191,85 @@ def absorb(cascade: Cascade, chunk: bytes) -> None:
         )
     if bits & _WIDE and cascade._layout is NARROW:
         cascade._widen()
-    columns = _columns(chunk, start, count, bits, cascade._layout.size, name)
-    keys, records, followers, exceptions = columns
+    keys, records, followers, exceptions = _columns(chunk, start, count, bits, cascade._layout.size, name)
     _extend_keys(cascade, first, keys, exceptions.root_key)
     cascade._records[first * cascade._layout.size :] = records
-    cascade._size, cascade._depth, cascade._last_time, cascade.version = size, depth, last_time, version
-    cascade._ordered = bits & _ORDERED != 0
-    cascade._depths_stale = bits & _DEPTHS_STALE != 0
     if exceptions.root is not None:
         cascade._root = exceptions.root
     if followers is not None:
         cascade._absorb_followers(first, followers)
     if exceptions is not _NOTHING or cascade._irregular is not None:
         _apply_exceptions(cascade, first, exceptions)
+    _take_over(cascade, bits, version, size, depth, last_time)
+
+
+def _take_over(cascade: Cascade, bits: int, version: int, size: int, depth: int, last_time: float) -> None:
+    """What every chunk tells anew."""
+    cascade._size, cascade._depth, cascade._last_time, cascade.version = size, depth, last_time, version
+    cascade._ordered = bool(bits & _ORDERED)
+    cascade._depths_stale = bool(bits & _DEPTHS_STALE)
     cascade._derived = None
     cascade.settle()
+
+
+def absorb_all(cascade: Cascade, chunks: Sequence[bytes]) -> None:
+    """`absorb` one chunk after another; a run of chunks that only append is taken in at once.
+
+    Nearly all are such, and many hold a single event: a recovery has millions of them to read.
+    """
+    at = 0
+    while at < len(chunks):
+        taken = _absorb_run(cascade, chunks, at)
+        if not taken:
+            absorb(cascade, chunks[at])
+        at += taken or 1
+
+
+def _absorb_run(cascade: Cascade, chunks: Sequence[bytes], start: int) -> int:
+    """Take in the chunks from ``start`` on as long as each appends to the one before it; how many those were."""
+    if cascade._irregular is not None:
+        return 0
+    name = cascade.id.encode()
+    body = _HEADER.size + len(name)
+    plain = (_WIDE if cascade._layout is WIDE else 0) | (_FOLLOWERS if cascade._followers is not None else 0)
+    record_bytes = cascade._layout.size
+    node_bytes = KEY_BYTES + record_bytes + (_FLOAT32_BYTES if plain & _FOLLOWERS else 0)
+    version, nodes = cascade.version, len(cascade._keys) >> 3
+    keys: list[bytes] = []
+    records: list[bytes] = []
+    followers: list[bytes] = []
+    told = None
+    for chunk in islice(chunks, start, None):
+        if len(chunk) < body:
+            break
+        header: _Header = _HEADER.unpack_from(chunk)
+        form, bits, base, after, first, count, _, _, _, length = header
+        end = body + count * KEY_BYTES
+        if (
+            form != FORMAT
+            or bits & ~_ORDER_BITS != plain
+            or base != version
+            or first != nodes
+            or length != len(name)
+            or chunk[_HEADER.size : body] != name
+            or len(chunk) != body + count * node_bytes
+        ):
+            break
+        records_end = end + count * record_bytes
+        keys.append(chunk[body:end])
+        records.append(chunk[end:records_end])
+        followers.append(chunk[records_end:])
+        version, nodes, told = after, nodes + count, header
+    if told is None:
+        return 0
+    first = len(cascade._keys) >> 3
+    cascade._keys += b"".join(keys)
+    cascade._records += b"".join(records)
+    cascade._index = HashIndex(cascade._keys) if nodes > SCAN_NODES else None
+    if plain & _FOLLOWERS:
+        cascade._absorb_followers(first, b"".join(followers))
+    _take_over(cascade, told[1], version, *told[6:9])
+    return len(keys)
 
 
 _Header = tuple[int, int, int, int, int, int, int, int, float, int]
@@ -225,19 +298,19 @@ def _damaged(what: str) -> StateFormatError:
 
 
 def _columns(
-    chunk: bytes, start: int, count: int, contents: int, record_size: int, name: str
+    chunk: bytes, start: int, count: int, bits: int, record_size: int, name: str
 ) -> tuple[bytes, bytes, bytes | None, _Exceptions]:
     """Cut a chunk's body into keys, records, followers and exceptions."""
     records_at = start + count * KEY_BYTES
     followers_at = records_at + count * record_size
-    end = followers_at + (count * _FLOAT32_BYTES if contents & _FOLLOWERS else 0)
-    if end > len(chunk) or (end < len(chunk)) is not (contents & _EXCEPTIONS != 0):
+    end = followers_at + (count * _FLOAT32_BYTES if bits & _FOLLOWERS else 0)
+    if end > len(chunk) or (end < len(chunk)) is not bool(bits & _EXCEPTIONS):
         raise _damaged(f"cascade {name!r}")
     try:
         exceptions = _decode_exceptions(chunk[end:]) if end < len(chunk) else _NOTHING
     except msgspec.DecodeError:
         raise _damaged(f"cascade {name!r}") from None
-    followers = chunk[followers_at:end] if contents & _FOLLOWERS else None
+    followers = chunk[followers_at:end] if bits & _FOLLOWERS else None
     return chunk[start:records_at], chunk[records_at:followers_at], followers, exceptions
 
 

@@ -154,7 +154,7 @@ class GrowingCascade(Columns):
             self._arrive_late(0, watermark)
         self._note_change(0)
         if self._irregular is not None:
-            self._meet_root(self._irregular, key)
+            self._meet_root(self._irregular, key, watermark)
         self.version += 1
         self._derived = None
         return _APPLIED
@@ -209,10 +209,14 @@ class GrowingCascade(Columns):
         if irregular.waiting.children and (children := irregular.waiting.take(key)):
             self._relink(children, position)
 
-    def _meet_root(self, irregular: Irregular, key: bytes) -> None:
-        """An undo or children may have waited for the root under an id of its own."""
+    def _meet_root(self, irregular: Irregular, key: bytes, watermark: float) -> None:
+        """An undo or children may have waited for the root under an id of its own.
+
+        That the undo is the post's is known only now: what was forecast up to the watermark could not heed it.
+        """
         if irregular.pending_undos and (at := irregular.take_undo(key)) is not None:
-            irregular.withdrawn_at = min(irregular.withdrawn_at, at)
+            known = at if watermark <= at else math.nextafter(watermark, math.inf)
+            irregular.withdrawn_at = min(irregular.withdrawn_at, known)
         for child in irregular.waiting.take(key):
             self._set_parent(child, 0, how=NAMES_ROOT)
 

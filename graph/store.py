@@ -180,6 +180,10 @@ class CascadeStore:
         """Treat a cascade as one that left, as after a restart."""
         self._departed.add(key_of(cascade_id))
 
+    def has_departed(self, cascade_id: str) -> bool:
+        """Whether a cascade left and is remembered."""
+        return key_of(cascade_id) in self._departed
+
     def leaves_at(self, cascade: Cascade) -> float:
         """The cascade leaves when the watermark passes this event time."""
         leaves_at = cascade.root_time + self.retention_seconds

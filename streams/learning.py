@@ -64,6 +64,11 @@ class PartitionLearner:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def kept_of(self, cascade_id: str) -> list[Kept]:
+        """What is kept of a cascade, in order of time."""
+        found = (self._kept.get((cascade_id, as_of)) for as_of, _ in self._of_cascade.get(cascade_id, ()))
+        return sorted((kept for kept in found if kept is not None), key=lambda kept: kept.as_of)
+
     # --- time
 
     def slot_start(self, time: float) -> float:

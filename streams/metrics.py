@@ -175,6 +175,12 @@ class WorkerMetrics:
             ["partition"],
             registry=self.registry,
         )
+        self.next_offset = Gauge(
+            "cascadecast_next_offset",
+            "Offset of the events topic at which the state goes on.",
+            ["partition"],
+            registry=self.registry,
+        )
         self.departed = Counter(
             "cascadecast_cascades_departed", "Cascades that left memory, by why.", ["reason"], registry=self.registry
         )
@@ -264,7 +270,9 @@ class WorkerMetrics:
     def forget_partition(self, partition: int) -> None:
         """Drop the series of a partition that another worker owns now."""
         label = str(partition)
-        for gauge in (self.watermark, self.live_cascades, self.live_bytes, self.state_bytes, self.recovery):
+        for gauge in (
+            self.watermark, self.next_offset, self.live_cascades, self.live_bytes, self.state_bytes, self.recovery,
+        ):  # fmt: skip
             gauge.remove(label)
         for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:
             self.blend_weight.remove(*labels)

@@ -13,7 +13,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph import CascadeStore, CascadeView, Departure, Event, Outcome, Rejected, RejectReason, Watermark, decode_batch
+from graph import (
+    Cascade,
+    CascadeStore,
+    CascadeView,
+    Departure,
+    Event,
+    Outcome,
+    Rejected,
+    RejectReason,
+    Watermark,
+    decode_batch,
+)
 from graph.events import MAX_TIME
 from graph.watermark import Evidence
 from streams.heard import Heard
@@ -86,6 +97,7 @@ class Changes:
     touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
     pending: list[Pending] = field(default_factory=list)
     left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
+    departed: list[Cascade] = field(default_factory=list)  # the same, as they were when they left
     departures: Counter[Departure] = field(default_factory=Counter)  # cascades that left, evicted ones included
     late_applied: int = 0  # applied, but behind the watermark
     counted_only: int = 0  # applied to a cascade that keeps no more events
@@ -196,6 +208,7 @@ class Partition:
         self._departures_told = self.store.departures.copy()
         for cascade in leaving:
             changes.left.append((cascade.id, until))
+            changes.departed.append(cascade)
             self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
 
     def unforecast_since(self) -> float:

@@ -49,8 +49,8 @@ class ReplayPlan:
             raise ReplayError(f"speed {self.speed:g} must be above zero, or max")
         if not (math.isfinite(self.drain_seconds) and self.drain_seconds >= 0):
             raise ReplayError(f"drain {self.drain_seconds:g} must be a number of seconds, 0 for none")
-        if self.raw and (self.fold_seconds is not None or self.paced):
-            raise ReplayError("--raw sends lines as they stand: leave out --fold and --speed")
+        if self.raw and self.fold_seconds is not None:
+            raise ReplayError("--raw sends lines as they stand: leave out --fold")
         if self.position is not None and self.source == "-":
             raise ReplayError("standard input cannot be resumed: give a file, or leave out --resume")
 
@@ -145,7 +145,7 @@ def _publish(
             continue
         if stop.is_set() or summary.sent >= limit:
             return
-        if plan.paced:
+        if plan.paced and not math.isnan(event_time):  # a raw line without a time goes with its neighbours
             origin = origin or (time.monotonic(), event_time)
             due = origin[0] + (event_time - origin[1]) / plan.speed
             while (ahead := due - time.monotonic()) > 0 and not stop.is_set():

@@ -9,17 +9,23 @@ at the head.
 
 from __future__ import annotations
 
+import gc
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from graph import Cascade
+from graph.delta import is_whole
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.partition import Changes, Partition
 from streams.schedule import Pending
+from streams.segment_parts import joined, split
 from streams.segment_store import SegmentStore
 from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
 
@@ -32,6 +38,16 @@ GARBAGE_FACTOR: Final = 2.0
 MINIMUM_CLEANING_BYTES: Final = 4 * 1024 * 1024
 """A log below this is not worth cleaning: recovery reads it in milliseconds."""
 
+SCATTER_FACTOR: Final = 2.0
+"""Bytes of a cascade's chunks over those of one chunk at which it is written anew as one: a slow cascade comes in
+chunks of one event, each with a header. So a recovery has few chunks to read, and a byte is written about twice."""
+
+CHUNK_OVERHEAD_BYTES: Final = 52
+"""Of a chunk's own header and its framing in a segment."""
+
+MAX_WHOLE_BYTES: Final = 64 * 1024
+"""A larger cascade is not written anew: it grows fast enough to come in larger chunks, and a segment stays small."""
+
 MAX_CLEANED_PER_WRITE: Final = 8
 """Segments reclaimed for each one written: cleaning keeps up with any rate without a pause of its own."""
 
@@ -41,6 +57,8 @@ DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 
 CHUNK_FRAMING_BYTES: Final = 16
 """Of a chunk in a segment, beside its data and its cascade's id."""
+_Waiting = tuple[str, float, float, str]
+"""A forecast to be made, as a segment holds it."""
 
 
 @dataclass(slots=True)
@@ -50,11 +68,52 @@ class _Footprint:
     first_index: int
     next_index: int
     needed_bytes: int = 0
+    whole_bytes: int = 0  # of these the first chunk, which tells everything
+
+    def add(self, chunk: Chunk) -> int:
+        """Take note of the next chunk; how many more bytes are needed now, which are fewer if it tells everything."""
+        before, cost = self.needed_bytes, _cost(chunk)
+        if is_whole(chunk.data):
+            self.first_index, self.needed_bytes, self.whole_bytes = chunk.index, cost, cost
+        else:
+            self.needed_bytes += cost
+        self.next_index = chunk.index + 1
+        return self.needed_bytes - before
+
+    def is_scattered(self, cascade: Cascade) -> bool:
+        """Whether the cascade takes twice the bytes it would take in one chunk, and one chunk is not too large."""
+        whole = max(self.whole_bytes, CHUNK_OVERHEAD_BYTES + 2 * len(cascade.id) + cascade.column_bytes)
+        return whole <= MAX_WHOLE_BYTES and self.needed_bytes >= SCATTER_FACTOR * whole
 
 
 def _cost(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id, the framing."""
     return len(chunk.data) + len(chunk.cascade) + CHUNK_FRAMING_BYTES
+
+
+def _needed(chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks that are needed, in order of their indexes: from the last that tells everything on."""
+    if any(
+        one.index >= after.index for one, after in pairwise(chunks)
+    ):  # cleaning writes chunks again, later in the log
+        by_index = {chunk.index: chunk for chunk in chunks}
+        chunks = [by_index[index] for index in sorted(by_index)]
+    for at in range(len(chunks) - 1, 0, -1):
+        if is_whole(chunks[at].data):
+            return chunks[at:]
+    return chunks
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Without it a recovery takes half as long again: millions of objects are made, none of them garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class SegmentLog:
@@ -64,11 +123,13 @@ class SegmentLog:
         self._store = store
         self.epoch = 0
         self._sequence = 0
-        self._segments: dict[bytes, int] = {}  # key -> stored bytes, oldest first
+        self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
+        self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
         self._footprints: dict[str, _Footprint] = {}
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
+        self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
         self._newest: tuple[bytes, bytes] | None = None
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
@@ -98,27 +159,46 @@ class SegmentLog:
 
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
+        with no_garbage_collection():
+            return self._load(partition)
+
+    def _load(self, partition: Partition) -> int:
         live: dict[str, list[Chunk]] = {}
-        pending: list[list[tuple[str, float, float, str]]] = []
+        pending: dict[tuple[str, float], _Waiting] = {}
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
         last: Segment | None = None
-        for epoch, sequence, value in in_order(self._store.items()):
-            last = unpack(value)
-            key = KEY.pack(epoch, sequence)
-            self._segments[key] = len(value)
-            self.epoch, self._sequence, self._newest = epoch, sequence + 1, (key, value)
+        records = list(in_order(self._store.items()))
+        if records:
+            self.epoch, newest, value = records[-1]
+            self._sequence, self._newest = newest + 1, (KEY.pack(self.epoch, newest), value)
+        stored = list(joined(records))
+        whole = [one for one in stored if one.value is not None]
+        since = unpack(whole[-1].value).unforecast_since if whole and whole[-1].value is not None else math.inf
+        for one in stored:
+            keys = [KEY.pack(one.epoch, one.sequence + at) for at in range(one.records)]
+            self._note(keys, one.stored_bytes)
+            if one.value is None:
+                continue
+            last = unpack(one.value)
             for chunk in last.chunks:
-                live.setdefault(chunk.cascade, []).append(chunk)
-            pending.append(last.pending)
+                known = live.get(chunk.cascade)
+                if known is None:
+                    live[chunk.cascade] = [chunk]
+                else:
+                    known.append(chunk)
+            for waiting in last.pending:
+                if waiting[1] >= since:
+                    # Cleaning writes an earlier word again, later in the log: the later event is the one to name.
+                    pending[waiting[:2]] = max(waiting, pending.get(waiting[:2], waiting))
             for cascade, at in last.left:
                 left[cascade] = at
                 live.pop(cascade, None)
             # A truth that was written down beside a forecast outlives copies that cleaning made without it.
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
-                learned, self._learned_in = last.learned, key
+                learned, self._learned_in = last.learned, keys[0]
         if last is not None:
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
@@ -129,31 +209,26 @@ class SegmentLog:
         self,
         partition: Partition,
         live: dict[str, list[Chunk]],
-        pending: list[list[tuple[str, float, float, str]]],
+        pending: dict[tuple[str, float], _Waiting],
         left: dict[str, float],
         last: Segment,
     ) -> None:
         self.next_offset = last.next_offset
-        self.stored_bytes = sum(self._segments.values())
+        max_events = partition.store.max_events_per_cascade
         for cascade_id, chunks in live.items():
-            # Cleaning writes chunks again, later in the log: the index, not the place, gives their order.
-            if not all(one.index < following.index for one, following in pairwise(chunks)):
-                chunks = list({chunk.index: chunk for chunk in sorted(chunks, key=lambda chunk: chunk.index)}.values())
-            data = [chunk.data for chunk in chunks]
-            partition.store.insert(Cascade.restore(data, max_events=partition.store.max_events_per_cascade))
-            needed = sum(map(len, data)) + len(data) * (len(cascade_id) + CHUNK_FRAMING_BYTES)
-            self._footprints[cascade_id] = _Footprint(chunks[0].index, chunks[-1].index + 1, needed)
+            ordered = _needed(chunks)
+            partition.store.insert(Cascade.restore([chunk.data for chunk in ordered], max_events=max_events))
+            needed = sum(map(_cost, ordered))
+            whole = _cost(ordered[0]) if is_whole(ordered[0].data) else 0
+            self._footprints[cascade_id] = _Footprint(ordered[0].index, ordered[-1].index + 1, needed, whole)
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
+        self.left_until = max(left.values(), default=-math.inf)
         partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
-        waiting: dict[tuple[str, float], Pending] = {}
-        for told in pending:
-            for cascade_id, as_of, event_time, event in told:
-                if as_of >= last.unforecast_since and cascade_id in self._footprints:
-                    waiting[cascade_id, as_of] = Pending(cascade_id, as_of, event_time, event)
-        for one in waiting.values():
-            partition.schedule.restore(one)
+        for waiting in pending.values():
+            if waiting[0] in self._footprints:
+                partition.schedule.restore(Pending(*waiting))
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
@@ -166,27 +241,30 @@ class SegmentLog:
             footprint = self._footprints.pop(cascade_id, None)
             if footprint is not None:
                 self.needed_bytes -= footprint.needed_bytes
-        chunks: list[Chunk] = []
         gone = {cascade_id for cascade_id, _ in changes.left}
-        for cascade_id in changes.touched:
-            cascade = partition.store.get(cascade_id)
-            data = cascade.delta() if cascade is not None and cascade_id not in gone else None
-            if data is not None:
-                chunks.append(self._chunk(cascade_id, data))
+        touched = [partition.store.get(cascade_id) for cascade_id in changes.touched if cascade_id not in gone]
+        chunks: list[Chunk] = []
+        for cascade in touched:
+            if cascade is not None:
+                self._add_chunks(cascade, chunks)
         latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
         return written + await self._clean(partition)
 
-    def _chunk(self, cascade_id: str, data: bytes) -> Chunk:
-        footprint = self._footprints.get(cascade_id)
+    def _add_chunks(self, cascade: Cascade, chunks: list[Chunk]) -> None:
+        """What the cascade gained; or all of it, where that is better than to leave it scattered."""
+        data = cascade.delta()
+        if data is None:
+            return
+        footprint = self._footprints.get(cascade.id)
         if footprint is None:
             base = self._sequence * LIFE
-            footprint = self._footprints[cascade_id] = _Footprint(base, base)
-        chunk = Chunk(cascade_id, footprint.next_index, data)
-        footprint.next_index += 1
-        footprint.needed_bytes += _cost(chunk)
-        self.needed_bytes += _cost(chunk)
-        return chunk
+            footprint = self._footprints[cascade.id] = _Footprint(base, base)
+        elif footprint.is_scattered(cascade):
+            data = cascade.snapshot()
+        chunk = Chunk(cascade.id, footprint.next_index, data)
+        self.needed_bytes += footprint.add(chunk)
+        chunks.append(chunk)
 
     def _is_needed(self, chunk: Chunk) -> bool:
         footprint = self._footprints.get(chunk.cascade)
@@ -216,15 +294,23 @@ class SegmentLog:
             partition.watermark.evidence(),
             partition.heard.until,
         )
-        value = pack(segment)
-        key = KEY.pack(self.epoch, self._sequence)
-        self._sequence += 1
+        records = split(pack(segment))
+        keys = [KEY.pack(self.epoch, self._sequence + at) for at in range(len(records))]
+        self._sequence += len(records)
         if newly_learned:
-            self._learned, self._learned_in = learned, key
-        await self._store.put(key, value)
-        self._segments[key] = len(value)
-        self.stored_bytes += len(value)
-        return len(value)
+            self._learned, self._learned_in = learned, keys[0]
+        for key, value in zip(keys, records, strict=True):
+            await self._store.put(key, value)
+        written = sum(map(len, records))
+        self._note(keys, written)
+        return written
+
+    def _note(self, keys: list[bytes], stored_bytes: int) -> None:
+        """A segment lies in the log, in one record or several."""
+        self._segments[keys[0]] = stored_bytes
+        if len(keys) > 1:
+            self._further[keys[0]] = keys[1:]
+        self.stored_bytes += stored_bytes
 
     async def checkpoint(self, partition: Partition) -> None:
         """Note how far forecasts are out, so that a clean restart repeats none."""
@@ -244,12 +330,11 @@ class SegmentLog:
             needed = self.needed_bytes + partition.learner.bytes_needed
             if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
-            value = self._store.get(key)
-            if value is None:
-                raise StateError(
-                    "a state segment vanished from the local store; remove the data directory to rebuild it"
-                )
-            segment = unpack(value)
+            doomed.append(key)
+            reclaimed += self._segments[key]
+            segment = self._read(key)
+            if segment is None:
+                continue
             chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
             pending.extend(
                 Pending(*waiting)
@@ -264,14 +349,26 @@ class SegmentLog:
             kept.extend(one for one in segment.kept if partition.learner.is_needed(one, since))
             if key == self._learned_in:
                 self._learned_in = None  # is written again
-            doomed.append(key)
-            reclaimed += len(value)
         if not doomed:
             return 0
         # The survivors are durable before what they survived from is gone.
         needed_again = chunks or pending or left or kept or (self._learned_in is None and self._learned is not NOTHING)
         written = await self._write(partition, chunks, pending, left, kept) if needed_again else 0
         for key in doomed:
-            await self._store.delete(key)
+            for each in (key, *self._further.pop(key, ())):
+                await self._store.delete(each)
             self.stored_bytes -= self._segments.pop(key)
         return written
+
+    def _read(self, key: bytes) -> Segment | None:
+        """A segment by the key of its first record; None where not all of it is there."""
+        records = []
+        for each in (key, *self._further.get(key, ())):
+            value = self._store.get(each)
+            if value is None:
+                raise StateError(
+                    "a state segment vanished from the local store; remove the data directory to rebuild it"
+                )
+            records.append((*KEY.unpack(each), value))
+        (stored,) = joined(records)
+        return None if stored.value is None else unpack(stored.value)

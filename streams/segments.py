@@ -69,8 +69,8 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
 
 
-class _Version(msgspec.Struct, array_like=True):
-    """The first part of a segment of any format; the rest is passed over, not built."""
+class _Version(msgspec.Struct, array_like=True, frozen=True):
+    """The first field of a segment of any version; the others are stepped over."""
 
     version: int
 

@@ -1,15 +1,16 @@
-"""The topics as declared: how many partitions, how long records stay, and why; creating and checking them."""
+"""The topics as declared: how many partitions, how long records stay, and why; creating and amending them."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from graph.errors import UserError
-from streams.kafka_clients import KafkaUnreachableError, connect
+from graph.events import MAX_RECORD_BYTES
+from streams.kafka_clients import connect
 from streams.kafka_security import KafkaSecurity
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ DEFAULT_PARTITIONS: Final = 8
 
 DURABLE_REPLICATION: Final = 3
 """With three copies a broker can be lost while another is being serviced."""
+
+LARGEST_RECORD: Final = "max.message.bytes"
+
+EVENT_BYTES: Final = MAX_RECORD_BYTES + 4096
+"""An event as large as is accepted, with its key, its headers and what Kafka adds to a batch."""
+
+RECORD_BYTES: Final = 64 * 1024
+"""A forecast or score with ids of the greatest length has some kilobytes."""
+
+SEGMENT_BYTES: Final = 1_000_000
+"""Of the workers' changelog: what a cluster takes by default, and more than a segment of state ever has."""
+
+CHANGELOG_SUFFIX: Final = "-changelog"
 
 _DAY_MS: Final = 86_400_000
 _REQUEST_SECONDS: Final = 20.0
@@ -43,6 +57,7 @@ class TopicSpec:
     configs: dict[str, str]
     reason: str  # why it is kept so
     replication: int | None = None
+    floors: dict[str, int] = field(default_factory=dict)  # settings that may be larger, but not smaller
 
     def copies(self, brokers: int) -> int:
         """How many copies of each partition a cluster of so many brokers shall hold."""
@@ -54,14 +69,13 @@ class TopicSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicDefect:
-    """One way in which the cluster differs from the declaration, and how to mend it."""
+class Amendment:
+    """A setting of a topic that is not as declared. ``found`` is None where the cluster does not know the setting."""
 
     topic: str
     what: str
-    found: str
+    found: str | None
     wanted: str
-    mend: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,7 @@ class TopicReport:
 
     created: list[str] = field(default_factory=list)
     existing: list[str] = field(default_factory=list)
-    amended: list[TopicDefect] = field(default_factory=list)
+    amended: list[Amendment] = field(default_factory=list)
 
 
 def declared_topics(
@@ -82,10 +96,10 @@ def declared_topics(
     if re.fullmatch(r"[a-zA-Z0-9._-]{1,200}", prefix) is None:
         raise TopicsError(f"topic prefix {prefix!r} may hold only letters, digits, '.', '-' and '_'")
 
-    def spec(name: str, days: int, reason: str, **more: str) -> TopicSpec:
+    def spec(name: str, days: int, reason: str, largest: int = RECORD_BYTES, **more: str) -> TopicSpec:
         configs = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
         configs |= {key.replace("_", "."): value for key, value in more.items()}
-        return TopicSpec(f"{prefix}.{name}", partitions, configs, reason, replication)
+        return TopicSpec(f"{prefix}.{name}", partitions, configs, reason, replication, {LARGEST_RECORD: largest})
 
     return [
         spec(
@@ -93,6 +107,7 @@ def declared_topics(
             7,
             "a week covers any outage and lets a new model be tried on real input; "
             "record times are the broker's, else an archive with times of 2012 would be expired at once",
+            largest=EVENT_BYTES,
             message_timestamp_type="LogAppendTime",
         ),
         spec("forecasts", 7, "a forecast is of use until its horizon; a week lets consumers catch up"),
@@ -103,15 +118,22 @@ def declared_topics(
             "dead-letters",
             30,
             "time to mend a producer and replay; an original at the size limit must fit with its headers",
+            largest=2 * 1024 * 1024,
             max_message_bytes=str(2 * 1024 * 1024),
         ),
     ]
 
 
 def create_topics(
-    bootstrap_servers: str, specs: Sequence[TopicSpec], *, amend: bool = False, security: KafkaSecurity | None = None
+    bootstrap_servers: str,
+    specs: Sequence[TopicSpec],
+    *,
+    amend: bool = False,
+    app_id: str | None = None,
+    security: KafkaSecurity | None = None,
 ) -> TopicReport:
-    """Create what is missing; with ``amend`` also set existing topics' settings (never partitions).
+    """Create what is missing; with ``amend`` also set existing topics' settings (never partitions), and with the
+    workers' ``app_id`` those of their changelogs.
 
     ``security`` None: as configured.
 
@@ -140,6 +162,8 @@ def create_topics(
     _wait_until_known(admin, specs)
     if amend:
         existing = [spec for spec in specs if spec.name in report.existing]
+        if app_id is not None:
+            existing += changelog_specs(metadata.topics, app_id, specs[0])
         report.amended.extend(_amend(admin, existing, brokers))
     return report
 
@@ -154,28 +178,6 @@ def _wait_until_known(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
             return
         time.sleep(0.05)
     raise TopicsError(f"the new topics have no leaders after {_REQUEST_SECONDS:.0f} s: look at the brokers' logs")
-
-
-def check_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: str | None = None) -> list[TopicDefect]:
-    """Everything in which the cluster differs from the declaration; empty when all is well.
-
-    With the worker's ``app_id`` also its changelogs, which must have as many partitions as the events topic
-    has and be compacted. Raises `KafkaUnreachableError`.
-    """
-    admin, metadata = connect(bootstrap_servers)
-    brokers = len(metadata.brokers)
-    defects: list[TopicDefect] = []
-    for spec in specs:
-        if spec.name not in metadata.topics:
-            mend = "cascadecast topics create"
-            defects.append(TopicDefect(spec.name, "topic", "missing", f"{spec.partitions} partitions", mend))
-            continue
-        defects.extend(_layout_defects(spec, metadata.topics[spec.name], brokers))
-    present = [spec for spec in specs if spec.name in metadata.topics]
-    defects.extend(_setting_defects(admin, {spec.name: spec.settings(brokers) for spec in present}))
-    if app_id is not None:
-        defects.extend(_changelog_defects(admin, metadata.topics, app_id, specs[0]))
-    return defects
 
 
 def partition_count(bootstrap_servers: str, topic: str) -> int:
@@ -200,80 +202,70 @@ def source_layout(bootstrap_servers: str, prefix: str, security: KafkaSecurity |
     return len(partitions), min(len(partition.replicas) for partition in partitions.values())
 
 
-def _layout_defects(spec: TopicSpec, found: Any, brokers: int) -> list[TopicDefect]:
-    defects = []
-    if len(found.partitions) != spec.partitions:
-        mend = (
-            f"give --partitions {len(found.partitions)} if that is meant, "
-            "else delete the topic and create it anew (adding partitions would tear cascades apart)"
-        )
-        defects.append(TopicDefect(spec.name, "partitions", str(len(found.partitions)), str(spec.partitions), mend))
-    copies = sorted({len(partition.replicas) for partition in found.partitions.values()})
-    wanted = spec.copies(brokers)
-    if copies != [wanted]:
-        mend = f"kafka-reassign-partitions.sh to {wanted} copies, or give --replication {copies[0]}"
-        said = ", ".join(str(count) for count in copies)
-        defects.append(TopicDefect(spec.name, "replication", said, str(wanted), mend))
-    return defects
-
-
-def _changelog_defects(admin: AdminClient, topics: dict[str, Any], app_id: str, source: TopicSpec) -> list[TopicDefect]:
-    """A table's changelog is partitioned as its source is, or the worker refuses to start."""
-    partitions = len(topics[source.name].partitions) if source.name in topics else source.partitions
-    changelogs = [name for name in topics if name.startswith(f"{app_id}-") and name.endswith("-changelog")]
-    defects = [
-        TopicDefect(
+def changelog_specs(topics: Iterable[str], app_id: str, source: TopicSpec) -> list[TopicSpec]:
+    """The changelogs of ``app_id`` among ``topics``: as the workers need them, which make them themselves."""
+    return [
+        TopicSpec(
             name,
-            "partitions",
-            str(len(topics[name].partitions)),
-            f"{partitions} (as {source.name})",
-            "stop the workers and delete it: they make it anew and rebuild their state from the events",
+            source.partitions,
+            {"cleanup.policy": "compact"},
+            "the state of the workers, partitioned as the events are",
+            source.replication,
+            {LARGEST_RECORD: SEGMENT_BYTES},
         )
-        for name in sorted(changelogs)
-        if len(topics[name].partitions) != partitions
+        for name in sorted(topics)
+        if name.startswith(f"{app_id}-") and name.endswith(CHANGELOG_SUFFIX)
     ]
-    compacted = {name: {"cleanup.policy": "compact"} for name in sorted(changelogs)}
-    for defect in _setting_defects(admin, compacted):
-        if "compact" not in defect.found:  # "compact,delete" loses only what a retention of its own says
-            mend = f"kafka-configs.sh --alter --topic {defect.topic} --add-config cleanup.policy=compact"
-            defects.append(TopicDefect(defect.topic, defect.what, defect.found, defect.wanted, mend))
-    return defects
 
 
-def _setting_defects(admin: AdminClient, wanted: dict[str, dict[str, str]]) -> list[TopicDefect]:
-    """Which settings of these topics differ."""
+def differing_settings(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list[Amendment]:
+    """Which settings of existing topics are not as declared. Raises `TopicsError` when they cannot be read."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import ConfigResource, ResourceType
 
-    if not wanted:
+    by_name = {spec.name: spec for spec in specs}
+    if not by_name:
         return []
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
-    defects = []
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in by_name]
+    differing = []
     for resource, answer in admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS).items():
         try:
-            found = answer.result()
+            found = {name: entry.value for name, entry in answer.result().items()}
         except KafkaException as error:
             said = error.args[0].str()
             raise TopicsError(f"cannot read the settings of {resource.name}: {said}") from error
-        for key, value in wanted[resource.name].items():
-            actual = str(found[key].value)
-            if actual != value:
-                mend = "cascadecast topics create --amend"
-                defects.append(TopicDefect(resource.name, key, actual, value, mend))
-    return defects
+        spec = by_name[resource.name]
+        wanted = {
+            name: value for name, value in spec.settings(brokers).items() if not _serves(name, found.get(name), value)
+        }
+        wanted |= {
+            name: str(least)
+            for name, least in spec.floors.items()
+            if name not in wanted and int(found.get(name) or least) < least
+        }
+        differing += [Amendment(spec.name, name, found.get(name), value) for name, value in wanted.items()]
+    return differing
 
 
-def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list[TopicDefect]:
+def _serves(name: str, found: str | None, wanted: str) -> bool:
+    """Whether a setting is as declared, or differs in a way that loses nothing."""
+    if name == "cleanup.policy" and wanted == "compact":
+        return found is not None and "compact" in found  # "compact,delete" loses only what its own retention says
+    if name in (LARGEST_RECORD, "min.insync.replicas"):
+        return found is not None and int(found) >= int(wanted)
+    return found == wanted
+
+
+def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list[Amendment]:
     """Set what differs to what is declared, leaving all other settings alone."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-    wanted = {spec.name: spec.settings(brokers) for spec in specs}
-    defects = _setting_defects(admin, wanted)
+    differing = differing_settings(admin, specs, brokers)
     resources: dict[str, ConfigResource] = {}
-    for defect in defects:
-        entry = ConfigEntry(defect.what, defect.wanted, incremental_operation=AlterConfigOpType.SET)
-        resource = resources.setdefault(defect.topic, ConfigResource(ResourceType.TOPIC, defect.topic))
+    for one in differing:
+        entry = ConfigEntry(one.what, one.wanted, incremental_operation=AlterConfigOpType.SET)
+        resource = resources.setdefault(one.topic, ConfigResource(ResourceType.TOPIC, one.topic))
         resource.add_incremental_config(entry)
     if not resources:
         return []
@@ -284,23 +276,8 @@ def _amend(admin: AdminClient, specs: Sequence[TopicSpec], brokers: int) -> list
         except KafkaException as error:
             raise TopicsError(f"cannot amend {resource.name}: {error.args[0].str()}") from error
     deadline = time.monotonic() + _REQUEST_SECONDS
-    while _setting_defects(admin, wanted) and time.monotonic() < deadline:  # brokers hear of it a little later
+    while (
+        differing_settings(admin, specs, brokers) and time.monotonic() < deadline
+    ):  # brokers hear of it a little later
         time.sleep(0.05)
-    return defects
-
-
-__all__ = [
-    "DEFAULT_PARTITIONS",
-    "DEFAULT_PREFIX",
-    "WATERMARK_HEADER",
-    "KafkaUnreachableError",
-    "TopicDefect",
-    "TopicReport",
-    "TopicSpec",
-    "TopicsError",
-    "check_topics",
-    "create_topics",
-    "declared_topics",
-    "partition_count",
-    "source_layout",
-]
+    return differing

@@ -463,6 +463,7 @@ class WorkerCore:
         if one.partition.number in self.assigned:
             if math.isfinite(one.partition.watermark.value):
                 self.metrics.watermark.labels(label).set(one.partition.watermark.value)
+            self.metrics.next_offset.labels(label).set(one.flow.position)
             self.metrics.live_cascades.labels(label).set(len(one.partition.store))
             self.metrics.live_bytes.labels(label).set(one.partition.store.bytes)
             self.metrics.state_bytes.labels(label).set(one.log.stored_bytes)

@@ -15,6 +15,9 @@ def register(app: typer.Typer) -> None:
     group.command("state")(state)
     group.command("bounds")(bounds)
     group.command("forecasters")(forecasters)
+    group.command("recovery")(recovery)
+    group.command("changelog")(changelog)
+    group.command("soak")(soak)
     app.add_typer(group, name="bench")
 
 
@@ -54,6 +57,49 @@ def forecasters(json: Json = False) -> None:
 
     started = perf_counter()
     _show("bench forecasters", [*run_concat(_say), *run_autocas(_say), *run_graphwave(_say)], json, started)
+
+
+def recovery(
+    cascades: Annotated[int, typer.Option(min=100, help="Live cascades in the state.")] = 100_000,
+    events: Annotated[int, typer.Option(min=1000, help="Their events.")] = 1_000_000,
+    batch: Annotated[int, typer.Option(min=1, max=4000, help="Events of a segment.")] = 2000,
+    partitions: Annotated[int, typer.Option(min=1)] = 8,
+    json: Json = False,
+) -> None:
+    """Time from a worker's start to readiness, from its own disk and from the changelog alone, beside its live rate."""
+    from streams.bench.recovery import RecoveryPlan, run
+
+    started = perf_counter()
+    plan = RecoveryPlan(cascades, events, batch, partitions)
+    _show("bench recovery", run(plan, _say), json, started)
+
+
+def changelog(
+    events: Annotated[int, typer.Option(min=1000, help="Events at full speed.")] = 400_000,
+    slow_seconds: Annotated[float, typer.Option(min=5, help="How long events then come one by one.")] = 60.0,
+    slow_rate: Annotated[float, typer.Option(min=0.1, help="So many a second.")] = 10.0,
+    json: Json = False,
+) -> None:
+    """Bytes of durable state an event, at full speed and when events come one by one."""
+    from streams.bench.changelog import ChangelogPlan, run
+
+    started = perf_counter()
+    _show("bench changelog", run(ChangelogPlan(events, slow_seconds, slow_rate), _say), json, started)
+
+
+def soak(
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="Half at full speed, half at a fixed rate; 60 for long.")
+    ] = 10.0,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second of the second half.")] = 500.0,
+    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "hawkes",
+    json: Json = False,
+) -> None:
+    """Memory, descriptors and threads of a worker while cascades come, mature, are learned from and leave."""
+    from streams.bench.soak import SoakPlan, run
+
+    started = perf_counter()
+    _show("bench soak", run(SoakPlan(minutes, rate, models=models), _say), json, started)
 
 
 def _say(what: str) -> None:

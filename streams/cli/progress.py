@@ -25,6 +25,17 @@ class Ticker:
         if progress is not None:
             self._tasks = {name: progress.add_task(name, total=None) for name in names}
 
+    def advance(self, name: str, count: int) -> None:
+        """Count so many more under ``name``."""
+        if self._progress is not None:
+            self._progress.advance(self._tasks[name], count)
+
+    def show(self, **counts: int) -> None:
+        """Show these counts as they are now."""
+        if self._progress is not None:
+            for name, count in counts.items():
+                self._progress.update(self._tasks[name], completed=count)
+
     def through(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """Yield the items, counting them under ``name``."""
         count = 0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +39,11 @@ def replay_file(
         str, typer.Option(help="How far past the last event the end-of-stream marker lies; 0 for none.")
     ] = "3600",
     raw: Annotated[
-        bool, typer.Option("--raw", help="Send each line as it stands, valid or not, in the file's order.")
+        bool,
+        typer.Option(
+            "--raw",
+            help="Send each line as it stands, valid or not, in the file's order; --speed paces those with a time.",
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the last run with --resume was cut off.")
@@ -53,6 +54,7 @@ def replay_file(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Publish an event file to the events topic, ordered by event time."""
+    from streams.cli.signals import stopping_on_signals
     from streams.replay import ReplayPlan, replay
 
     if resume and position is None and file != "-":
@@ -69,7 +71,7 @@ def replay_file(
         drain_seconds=_seconds(drain),
         position=(position or Path("-")) if resume else None,
     )
-    with _stopping_on_signals() as (stop, received), _shown() as (progress, reading):
+    with stopping_on_signals() as (stop, received), _shown() as (progress, reading):
         summary = replay(plan, stop=stop, progress=progress, reading=reading)
     _report(summary, plan.topic, json)
     if summary.interrupted and received:
@@ -89,29 +91,6 @@ def _seconds(text: str) -> float:
     from graph.durations import parse_duration
 
     return 0.0 if text.strip() == "0" else parse_duration(text)
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[tuple[threading.Event, list[int]]]:
-    """The first SIGINT or SIGTERM asks the replay to flush and end; a second one acts as it always does."""
-    stop = threading.Event()
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del frame
-        received.append(number)
-        stop.set()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield stop, received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

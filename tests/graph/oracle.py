@@ -56,7 +56,9 @@ class OracleCascade:
             if self.root is not None:
                 return Outcome.DUPLICATE
             self.root = OracleNode(event, at)
-            self.withdrawn_at = min(self.withdrawn_at, self.undos.pop(event.id, math.inf))
+            known = math.nextafter(watermark, math.inf)
+            undone = self.undos.pop(event.id, math.inf)
+            self.withdrawn_at = min(self.withdrawn_at, undone if watermark <= undone else known)
             return Outcome.APPLIED
         if event.id == self.id:
             return Outcome.DUPLICATE

@@ -272,3 +272,25 @@ def test_facts_of_the_root_are_known_with_the_root() -> None:
 
 def test_ids_of_the_strategies_do_not_collide() -> None:
     assert len(set(IDS)) == len(IDS)
+
+
+@settings(max_examples=300)
+@given(arrivals())
+def test_what_arrives_takes_back_no_post_as_of_times_that_the_watermark_has_passed(
+    sequence: list[tuple[Event, float]],
+) -> None:
+    """Forecasts as of such times are out: whether the post stood then must not be answered otherwise later."""
+    cascade = Cascade(CASCADE)
+    for event, watermark in sequence:
+        before = cascade.withdrawn_at
+        cascade.apply(event, watermark)
+        assert cascade.withdrawn_at == before or cascade.withdrawn_at >= watermark
+
+
+def test_an_undo_that_waits_for_a_late_post_takes_it_back_when_it_comes() -> None:
+    cascade = Cascade(CASCADE)
+    cascade.apply(reaction("a", 1.0), 0.0)
+    cascade.apply(undo("own", 5.0), 2.0)
+    assert cascade.withdrawn_at == math.inf, "nobody knows yet that it names the post"
+    cascade.apply(post(0.0, name="own"), 50.0)
+    assert cascade.withdrawn_at == math.nextafter(50.0, math.inf)

@@ -73,9 +73,19 @@ class Stream:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CASCADECAST_")}
         return clean | {f"CASCADECAST_{name}": value for name, value in own.items()} | {"OMP_NUM_THREADS": "1"}
 
-    def is_consumed(self) -> bool:
-        """Whether the workers have committed every record of the events topic."""
-        return all(committed == end for committed, end in self.progress())
+    def is_consumed(self, workers: list[Worker] | None = None) -> bool:
+        """Whether every record of the events topic is committed and, by what the workers say, part of their state.
+
+        Around a rebalance the framework may commit beyond records that are still to be read again.
+        """
+        progress = self.progress()
+        reached: dict[int, float] = {}
+        for worker in workers or ():
+            reached |= worker.positions()
+        applied = workers is None or [reached.get(number) for number in range(self.partitions)] == [
+            end for _, end in progress
+        ]
+        return applied and all(committed == end for committed, end in progress)
 
     def progress(self) -> list[tuple[int, int]]:
         """Committed and last offset of each partition."""
@@ -125,12 +135,12 @@ class Stream:
 class Worker:
     """A `cascadecast worker` process."""
 
-    def __init__(self, stream: Stream, directory: Path, name: str = "worker") -> None:
+    def __init__(self, stream: Stream, directory: Path, name: str = "worker", program: str = "streams.cli") -> None:
         self.port = free_port()
         self.log_path = directory / f"{name}.log"
         self.data_dir = directory / name
         self._command = [
-            sys.executable, "-m", "streams.cli", "worker",
+            sys.executable, "-m", program, "worker",
             "--data-dir", str(self.data_dir), "--http-port", str(self.port),
         ]  # fmt: skip
         self._environment = stream.environment()
@@ -173,6 +183,16 @@ class Worker:
         text = self.get("/metrics")[1]
         return {f"{name}{labels}": float(value) for name, labels, value in SAMPLE.findall(text)}
 
+    def positions(self) -> dict[int, float]:
+        """For each partition, the offset at which this worker's state goes on."""
+        found = self.metrics()
+        prefix = 'cascadecast_next_offset{partition="'
+        return {
+            int(name.removeprefix(prefix).rstrip('"}')): value
+            for name, value in found.items()
+            if name.startswith(prefix)
+        }
+
     def wait_ready(self, seconds: float = 60.0) -> None:
         self._wait(lambda: self.get("/readyz")[0] == 200, seconds, "ready")
 
@@ -209,7 +229,7 @@ def settle(stream: Stream, workers: list[Worker], seconds: float = 60.0) -> None
             status, page = worker.get("/readyz")
             owned += json.loads(page)["partitions"] if status == 200 else []
         everywhere = sorted(owned) == list(range(stream.partitions))
-        return everywhere and stream.is_consumed() and all(worker.idle() for worker in workers)
+        return everywhere and stream.is_consumed(workers) and all(worker.idle() for worker in workers)
 
     def at_rest_for_a_while() -> bool:
         # A worker that has just recovered has nothing due yet to the eye: look twice.

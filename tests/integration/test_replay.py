@@ -190,6 +190,18 @@ def test_raw_lines_arrive_as_they_stand(kafka: EmbeddedBroker, prefix: str, tmp_
     assert (summary.acknowledged, summary.refused) == (len(lines), 0)
 
 
+def test_raw_lines_are_paced_by_the_times_they_tell(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """What has no time, or an earlier one than its predecessor, goes at once."""
+    path = tmp_path / "captured.jsonl"
+    told = [
+        b'{"id":"%d","cascade":"c","kind":"repost","time":%d}' % (n, time) for n, time in enumerate((1000, 900, 1200))
+    ]
+    path.write_bytes(b"\n".join([b"no event", *told]))
+    summary = replay(ReplayPlan(str(path), kafka.bootstrap_servers, prefix, speed=100.0, raw=True))
+    assert 2.0 <= summary.seconds < 8.0
+    assert (summary.acknowledged, summary.complete) == (4, True)
+
+
 def test_a_raw_line_too_large_for_the_broker_is_counted_and_harms_no_other(
     kafka: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:

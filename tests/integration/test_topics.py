@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from streams.broker import EmbeddedBroker
-from streams.topics import TopicsError, check_topics, create_topics, declared_topics, partition_count
+from streams.topic_checks import check_topics
+from streams.topics import TopicsError, create_topics, declared_topics, partition_count
 
 
 def make(kafka: EmbeddedBroker, *topics: NewTopic) -> None:
@@ -49,11 +53,14 @@ def test_every_defect_is_found(kafka: EmbeddedBroker, topic_prefix: str) -> None
     make(kafka, NewTopic(specs[-1].name, 2, 1, config=specs[-1].settings(1)))
     configure(kafka, specs[1].name, "retention.ms", "1000")
     configure(kafka, specs[2].name, "cleanup.policy", "compact")
+    configure(kafka, specs[3].name, "max.message.bytes", "2000")
+    configure(kafka, specs[4].name, "max.message.bytes", "5000000")  # larger does no harm
     found = {(defect.topic, defect.what) for defect in check_topics(kafka.bootstrap_servers, specs)}
     assert found == {
         (specs[0].name, "topic"),
         (specs[1].name, "retention.ms"),
         (specs[2].name, "cleanup.policy"),
+        (specs[3].name, "max.message.bytes"),
         (specs[-1].name, "partitions"),
     }
     wanted = declared_topics(3, replication=2, prefix=topic_prefix)
@@ -74,7 +81,22 @@ def test_amend_sets_settings_but_never_partitions(kafka: EmbeddedBroker, topic_p
     assert {one.what for one in check_topics(kafka.bootstrap_servers, wider)} == {"partitions"}
 
 
-def test_changelogs_must_match_the_events_topic_and_be_compacted(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+def test_record_times_of_the_producer_are_found_and_mended_by_the_command_that_is_named(
+    kafka: EmbeddedBroker, topic_prefix: str
+) -> None:
+    specs = declared_topics(2, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs)
+    configure(kafka, specs[0].name, "message.timestamp.type", "CreateTime")
+    (found,) = check_topics(kafka.bootstrap_servers, specs, app_id="app")
+    assert (found.what, found.found, found.wanted) == ("message.timestamp.type", "CreateTime", "LogAppendTime")
+    mended = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *found.mend.split()[1:]], capture_output=True, text=True
+    )
+    assert (mended.returncode, mended.stderr) == (0, "")
+    assert check_topics(kafka.bootstrap_servers, specs, app_id="app") == []
+
+
+def test_changelogs_must_match_the_events_topic_and_be_kept_as_safely(kafka: EmbeddedBroker, topic_prefix: str) -> None:
     specs = declared_topics(3, prefix=topic_prefix)
     create_topics(kafka.bootstrap_servers, specs)
     app = f"{topic_prefix}-app"
@@ -84,13 +106,37 @@ def test_changelogs_must_match_the_events_topic_and_be_compacted(kafka: Embedded
         NewTopic(f"{app}-good-changelog", 3, 1, config=compacted),
         NewTopic(f"{app}-narrow-changelog", 1, 1, config=compacted),
         NewTopic(f"{app}-forgetful-changelog", 3, 1, config={"cleanup.policy": "delete"}),
+        NewTopic(f"{app}-tight-changelog", 3, 1, config=compacted | {"max.message.bytes": "1000"}),
         NewTopic(f"other-{app}-narrow-changelog", 1, 1),
     )
-    found = [(one.topic, one.what) for one in check_topics(kafka.bootstrap_servers, specs, app_id=app)]
-    assert found == [
+    found = {(one.topic, one.what) for one in check_topics(kafka.bootstrap_servers, specs, app_id=app)}
+    assert found == {
         (f"{app}-narrow-changelog", "partitions"),
         (f"{app}-forgetful-changelog", "cleanup.policy"),
-    ]
+        (f"{app}-tight-changelog", "max.message.bytes"),
+    }
+    create_topics(kafka.bootstrap_servers, specs, amend=True, app_id=app)
+    left = {(one.topic, one.what) for one in check_topics(kafka.bootstrap_servers, specs, app_id=app)}
+    assert left == {(f"{app}-narrow-changelog", "partitions")}
+
+
+def test_the_check_command_says_what_is_wrong_and_ends_with_1(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+    specs = declared_topics(3, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs)
+    command = [sys.executable, "-m", "streams.cli", "topics", "check", "--json", "--topic-prefix", topic_prefix]
+    command += ["--bootstrap-servers", kafka.bootstrap_servers]
+    well = subprocess.run(command, capture_output=True, text=True)
+    assert (well.returncode, json.loads(well.stdout)["results"]) == (0, [])
+    wider = subprocess.run([*command, "--partitions", "5"], capture_output=True, text=True)
+    found = json.loads(wider.stdout)["results"]
+    assert wider.returncode == 1
+    assert {one["what"] for one in found} == {"partitions"}
+    mends = {one["topic"].removeprefix(f"{topic_prefix}."): one["mend"] for one in found}
+    assert mends["events"].startswith("cascadecast topics repartition ")
+    assert mends["forecasts"] == (
+        f"kafka-topics.sh --bootstrap-server {kafka.bootstrap_servers} --alter --topic {topic_prefix}.forecasts "
+        "--partitions 5"
+    )
 
 
 def test_a_missing_topic_and_an_impossible_request_are_the_users_errors(

@@ -24,6 +24,7 @@ from streams.inference import load_service
 from streams.replay import ReplayPlan, replay
 from streams.settings import Settings
 from streams.state_export import export_state
+from tests.integration.garbage import GARBAGE
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.single_pass import Totals, lines, totals
 
@@ -184,24 +185,6 @@ def test_state_comes_back_from_kafka_alone(stream: Stream, tmp_path: Path, event
         time.sleep(1.0)
         assert len(stream.forecasts()) == made
         assert state(stream) == live
-
-
-GARBAGE: list[tuple[str, bytes]] = [
-    ("malformed-json", b'{"id":"g1","cascade":"g'),
-    ("malformed-json", b"not json"),
-    ("schema", b'{"id":"g2","cascade":"g","kind":"repost"}'),
-    ("schema", b'{"id":7,"cascade":"g","kind":"repost","time":1}'),
-    ("schema", b'{"id":"g3","cascade":"g","kind":"like","time":1}'),
-    ("schema", b"[]"),
-    ("oversize", b'{"id":"g4","cascade":"g","kind":"repost","time":1,"text":"' + b"x" * 900_000 + b'"}'),
-    ("invalid-time", b'{"id":"g5","cascade":"g","kind":"repost","time":NaN}'),
-    ("invalid-time", b'{"id":"g6","cascade":"g","kind":"repost","time":Infinity}'),
-    ("invalid-time", b'{"id":"g7","cascade":"g","kind":"repost","time":-5}'),
-    ("not-utf8", b'{"id":"g8\xff","cascade":"g","kind":"repost","time":1}'),
-    ("invalid-id", b'{"id":"","cascade":"g","kind":"repost","time":1}'),
-    ("malformed-json", b""),
-    ("malformed-json", b"\x00\x01\x02"),
-]
 
 
 def test_garbage_lands_in_dead_letters_with_its_reason_and_harms_nothing(

@@ -65,7 +65,6 @@ def test_a_damaged_position_is_refused_not_taken_for_the_beginning(tmp_path: Pat
         {"speed": math.nan},
         {"drain_seconds": -1.0},
         {"drain_seconds": math.inf},
-        {"raw": True, "speed": 1.0},
         {"raw": True, "fold_seconds": 1.0},
         {"source": "-", "position": Path("p")},
     ],

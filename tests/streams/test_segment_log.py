@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import Event, Kind
-from streams import segment_log
+from streams import segment_log, segment_parts
 from streams.partition import Fate, Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
@@ -74,6 +76,98 @@ def test_a_crash_anywhere_recovers_to_the_undisturbed_state(seed: int, batch: in
     made += drain(partition)
     assert state_of(partition) == state_of(undisturbed)
     assert set(made) == set(expected)
+
+
+class CrashingStore(MemorySegmentStore):
+    """Takes so many more changes and then fails, as a worker does that is killed between two of them."""
+
+    def __init__(self, segments: dict[bytes, bytes], takes: int) -> None:
+        super().__init__(segments)
+        self.takes = takes
+
+    async def put(self, key: bytes, value: bytes) -> None:
+        self._take()
+        await super().put(key, value)
+
+    async def delete(self, key: bytes) -> None:
+        self._take()
+        await super().delete(key)
+
+    def _take(self) -> None:
+        if self.takes == 0:
+            raise ConnectionError("killed")
+        self.takes -= 1
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
+def test_a_crash_between_the_parts_of_a_large_write_changes_nothing(seed: int, batch: int, disorder: int) -> None:
+    rng = random.Random(seed)
+    events = sorted(random_stream(seed, cascades=10), key=lambda event: event.time + rng.uniform(0, disorder * 10))
+    config = settings(allowed_lateness_seconds=5)
+    undisturbed = Partition(0, config)
+    undisturbed.apply_events(events)
+    undisturbed.watermark.advance_to(1e10)
+    expected = drain(undisturbed)
+    made: list[tuple[object, ...]] = []
+    segments: dict[bytes, bytes] = {}
+    with patch.object(segment_parts, "MAX_PART_BYTES", 150), patch.object(segment_log, "MINIMUM_CLEANING_BYTES", 2000):
+        position = -1
+        while position < len(events):
+            store = CrashingStore(segments, rng.randrange(2, 40))
+            partition, log = Partition(0, config), SegmentLog(store)
+            with contextlib.suppress(ConnectionError):
+                asyncio.run(log.recover(partition))
+                position = max(0, log.next_offset)
+                while position < len(events):
+                    reached = min(position + batch, len(events))
+                    asyncio.run(log.append(partition, apply(partition, events[position:reached], position), reached))
+                    position = reached
+                    made += drain(partition)
+                break
+            segments = store.segments
+    partition.watermark.advance_to(1e10)
+    made += drain(partition)
+    assert state_of(partition) == state_of(undisturbed)
+    assert set(made) == set(expected)
+
+
+def test_no_record_is_larger_than_kafka_takes() -> None:
+    """Ids of a kilobyte, a full batch, and then all cascades leaving at once."""
+    config = settings(horizon_seconds=600.0, retention_grace_seconds=0.0)
+    ids = [random.Random(number).randbytes(500).hex() for number in range(3000)]
+    events = [Event(id, id, Kind.POST, float(number % 10), user="u") for number, id in enumerate(ids)]
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    changes = partition.apply_events(events)
+    asyncio.run(log.append(partition, changes, len(events)))
+    assert len(store.segments) > 3
+    assert state_of(recovered(MemorySegmentStore(store.segments), config)[0]) == state_of(partition)
+    partition.watermark.advance_to(1e6)
+    drain(partition)
+    asyncio.run(log.append(partition, partition.apply_events([]), len(events)))
+    assert max(map(len, store.segments.values())) < 1_000_000
+    again, _ = recovered(MemorySegmentStore(store.segments), config)
+    assert len(again.store) == 0
+    assert again.store.has_departed(events[0].cascade)
+
+
+def test_a_slow_cascade_is_written_anew_as_one_before_it_is_scattered_over_many_chunks() -> None:
+    """One event a batch: what is needed stays below twice the bytes of the cascade."""
+    config = settings()
+    store = MemorySegmentStore()
+    partition, log = recovered(store, config)
+    events = [Event("p", "p", Kind.POST, 0.0)]
+    events += [Event(f"r{number}", "p", Kind.REPOST, number, user=f"u{number}", parent="p") for number in range(1, 400)]
+    written = 0
+    for number, event in enumerate(events):
+        written += asyncio.run(log.append(partition, partition.apply_events([event]), number + 1))
+    footprint = log._footprints["p"]
+    assert footprint.next_index - footprint.first_index < 200
+    assert log.needed_bytes <= 2.1 * len(partition.store.get("p").snapshot())  # type: ignore[union-attr]
+    again, again_log = recovered(MemorySegmentStore(store.segments), config)
+    assert state_of(again) == state_of(partition)
+    assert again_log.needed_bytes == log.needed_bytes
+    assert written < 400 * len(events)
 
 
 def test_an_earlier_owner_that_writes_after_it_was_replaced_is_ignored() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -15,7 +18,8 @@ from streams import kafka_clients
 from streams.cli import replay as replay_command
 from streams.cli import topics as topics_command
 from streams.kafka_clients import KafkaUnreachableError, default_bootstrap_servers
-from streams.topics import TopicsError, check_topics, declared_topics
+from streams.topic_checks import _Check, check_topics
+from streams.topics import TopicsError, declared_topics
 
 
 @pytest.fixture
@@ -88,3 +92,31 @@ def test_the_environment_names_the_cluster(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_bootstrap_servers() == "127.0.0.1:9092"
     monkeypatch.setenv("CASCADECAST_BOOTSTRAP_SERVERS", "kafka:1")
     assert default_bootstrap_servers() == "kafka:1"
+
+
+def test_the_mend_of_too_few_copies_is_a_reassignment_that_keeps_those_there_are() -> None:
+    partitions = {n: SimpleNamespace(replicas=[copy]) for n, copy in enumerate((1, 2, 3))}
+    check = _Check("k:9092", declared_topics(3), None, [1, 2, 3])
+    (found,) = check.layout(declared_topics(3)[0], SimpleNamespace(partitions=partitions))
+    assert (found.what, found.found, found.wanted) == ("replication", "1", "3")
+    command = shlex.split(found.mend)
+    assert command[4:] == [
+        "&&",
+        *[
+            "kafka-reassign-partitions.sh",
+            "--bootstrap-server",
+            "k:9092",
+            "--reassignment-json-file",
+            "reassign.json",
+            "--execute",
+        ],
+    ]
+    plan = json.loads(command[1])["partitions"]
+    assert [one["replicas"][0] for one in plan] == [1, 2, 3]
+    assert all(sorted(one["replicas"]) == [1, 2, 3] for one in plan)
+
+
+def test_more_copies_than_brokers_cannot_be_had() -> None:
+    check = _Check("k:9092", declared_topics(1, 2), None, [1])
+    (found,) = check.layout(declared_topics(1, 2)[0], SimpleNamespace(partitions={0: SimpleNamespace(replicas=[1])}))
+    assert "add brokers" in found.mend

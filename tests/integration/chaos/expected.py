@@ -1,0 +1,74 @@
+"""What an undisturbed pass in one process makes of the stream, and what must be left in memory at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from graph import Event, Kind
+from streams.forecast_file import forecast_events
+from streams.inference import load_service
+from streams.murmur2 import partition_of
+from streams.scores import ScoreRecord
+from streams.settings import Settings
+from tests.integration.single_pass import Totals, totals
+
+DRAIN_SECONDS: Final = 5400.0
+"""Past the horizon of every post: all forecasts fall due and all scores are known."""
+
+Records = dict[str, dict[str, Any]]
+"""By id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Outputs by id; final (size, depth, users) of every cascade there ever was, and which are live in the end."""
+
+    forecasts: Records
+    scores: Records
+    totals: Totals
+    must_live: frozenset[str]
+
+
+def undisturbed(events: list[Event], strays: list[Event], settings: Settings) -> Expected:
+    """One pass over the stream by the product's engine, and one by dictionaries."""
+    scores: list[ScoreRecord] = []
+    run = forecast_events(events, settings, load_service(settings), drain_seconds=DRAIN_SECONDS, on_score=scores.append)
+    forecasts = {record.id: json.loads(msgspec.json.encode(record)) for record in run}
+    accepted, must_live = _accepted(events, settings)
+    found = totals(msgspec.to_builtins(event) for event in accepted)
+    if settings.retention_seconds > 1e8:  # else they left before they came
+        found |= totals(msgspec.to_builtins(event) for event in strays)
+        must_live |= {event.cascade for event in strays}
+    return Expected(
+        forecasts, {score.id: json.loads(msgspec.json.encode(score)) for score in scores}, found, frozenset(must_live)
+    )
+
+
+def _accepted(events: Iterable[Event], settings: Settings) -> tuple[list[Event], set[str]]:
+    """The events that come before their cascade has left, by the documented rule alone, and the cascades that stay."""
+    clocks = [-math.inf] * settings.partitions
+    roots: dict[str, float] = {}
+    rooted: set[str] = set()
+    accepted: list[Event] = []
+    retention = settings.retention_seconds
+    for event in events:
+        number = partition_of(event.cascade, settings.partitions)
+        clock = clocks[number]
+        clocks[number] = max(clock, event.time - settings.allowed_lateness_seconds)
+        leaves = roots.get(event.cascade, event.time) + retention
+        if leaves < clock or event.time > leaves:
+            continue
+        accepted.append(event)
+        if event.kind is Kind.POST and event.cascade not in rooted:
+            rooted.add(event.cascade)
+            roots[event.cascade] = event.time
+        elif event.cascade not in rooted:
+            roots[event.cascade] = min(event.time, roots.get(event.cascade, math.inf))
+    end = max(event.time for event in events) + DRAIN_SECONDS
+    return accepted, {cascade for cascade, root in roots.items() if root + retention >= end}
