@@ -54,10 +54,8 @@ def calibrated_version(
 
 
 def _must_be_new(model: StoredModel, files: Sequence[DataFile]) -> None:
-    training = model.config().get("training") or {}
-    seen = {file["xxh3_128"] for file in training.get("data", ())}
     for file in files:
-        if file.xxh3_128 in seen:
+        if file.xxh3_128 in model.trained_on():
             raise UserError(
                 f"{file.name}: {model.name} {model.version} was trained on this file, and on posts that it knows "
                 "its intervals would come out too narrow; give others"

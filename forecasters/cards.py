@@ -66,12 +66,17 @@ def _data(protocol: dict[str, Any]) -> str:
         "time": "the oldest 70 % of the cascades to train, 15 % to choose and calibrate, the newest 15 % to test",
         "none": "85 % of the cascades to train, 15 % to choose and calibrate, none held back to test",
     }
+    how = parts[protocol["split"]]
+    if protocol.get("only_chosen_by"):
+        how = (
+            f"nothing is fitted but weights and intervals, to all cascades that are not held back; {protocol['split']}"
+        )
     seeds = ", ".join(map(str, protocol["seeds"]))
     lines = [f"| {file['name']} | {file['cascades']:,} | {file['xxh3_128']} |" for file in protocol["data"]]
     return (
         "| file | cascades | xxh3-128 |\n|---|---|---|\n" + "\n".join(lines) + "\n\n"
         f"- ages: {ages}\n- horizon: {format_duration(protocol['horizon_seconds'])}\n"
-        f"- split: {parts[protocol['split']]} (seed {protocol['seed']})\n"
+        f"- split: {how} (seed {protocol['seed']})\n"
         f"- trained with seeds {seeds}; published is seed {protocol['published_seed']}, the best on the validation part"
     )
 

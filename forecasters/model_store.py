@@ -44,6 +44,11 @@ class StoredModel:
         path = self.directory / CARD_FILE
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
+    def trained_on(self) -> frozenset[str]:
+        """Hashes of the files it was trained on, as far as its training wrote them down."""
+        files = (self.config().get("training") or {}).get("data")
+        return frozenset(str(file["xxh3_128"]) for file in files) if isinstance(files, list) else frozenset()
+
     def load(self) -> Forecaster:
         """The forecaster, ready to forecast."""
         from forecasters.registry import forecaster_class

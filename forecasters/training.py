@@ -89,13 +89,15 @@ def train_version(
     checkpoints = [
         store.root / name / f".checkpoint{f'-{variant}' if variant else ''}-seed{seed}" for seed in plan.training_seeds
     ]
+    only_chosen_by = _only_chooses(plan, files)
+    fitting = _all_for_choosing(split) if only_chosen_by else split
     with _training_on(plan):
         candidates = [
-            _candidate(plan, split, seed, checkpoint, resume, progress)
+            _candidate(plan, fitting, seed, checkpoint, resume, progress)
             for seed, checkpoint in zip(plan.training_seeds, checkpoints, strict=True)
         ]
     best = min(candidates, key=lambda candidate: candidate.validation_msle)
-    results = _results(best, candidates, split)
+    results = _results(best, candidates, fitting)
     measured = Measured(
         results=results,
         seeds=[_seed_row(candidate, split) for candidate in candidates],
@@ -108,6 +110,7 @@ def train_version(
         "observe_seconds": list(plan.observe_seconds) or "rolling",
         "horizon_seconds": plan.horizon_seconds,
         "split": plan.split,
+        "only_chosen_by": only_chosen_by,
         "seed": plan.seed,
         "seeds": list(plan.training_seeds),
         "published_seed": best.seed,
@@ -129,6 +132,20 @@ def train_version(
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
     return stored, results
+
+
+def _only_chooses(plan: TrainingPlan, files: Sequence[DataFile]) -> bool:
+    """Whether nothing is fitted to the training part: a blend of stored experts on files that none of them knows."""
+    if parse_spec(plan.model)[0] != "blend":
+        return False
+    from forecasters.blend import BlendForecaster
+
+    forecaster = new_forecaster(plan.model)
+    return isinstance(forecaster, BlendForecaster) and forecaster.is_new_to([file.xxh3_128 for file in files])
+
+
+def _all_for_choosing(split: Split) -> Split:
+    return Split([], [*split.train, *split.validation], split.test)
 
 
 def _training_on(plan: TrainingPlan) -> AbstractContextManager[None]:

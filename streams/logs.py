@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from typing import Literal
 
 import structlog
+
+
+class Repetition(logging.Filter):
+    """Lets a client's complaint through once in `seconds`: without its Kafka it has the same several times a second."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged: ours always are."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        key = record.name, str(record.msg)
+        due = record.created >= self._last.get(key, -math.inf) + self._seconds
+        if due:
+            self._last[key] = record.created
+        return due
 
 
 def configure_logging(level: str, form: Literal["json", "console"]) -> logging.Handler:
@@ -45,6 +65,7 @@ def configure_logging(level: str, form: Literal["json", "console"]) -> logging.H
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    handler.addFilter(Repetition())
     # The clients' own chatter says nothing to an operator that our log does not say with more context.
     for name in ("aiokafka", "faust", "mode", "aiohttp.access", "kafka"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

@@ -27,6 +27,7 @@ from graph import (
 )
 from graph.events import MAX_TIME
 from graph.watermark import Evidence
+from streams.heard import Heard
 from streams.learned import Learned, Truth
 from streams.learning import NOTHING, PartitionLearner
 from streams.schedule import Pending, Schedule
@@ -67,30 +68,6 @@ class Record:
     watermark: float | None = None  # the control header, where there is one
     offset: int = -1
     timestamp: float = math.nan  # broker time, seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """How far the records of a partition are part of its state.
-
-    After a crash some come again. Ids tell most of them, but not what was late, what is only counted, or that they have
-    testified to the time; so the offset tells. Offsets begin anew when the topic does: then the broker's time is later.
-    """
-
-    next_offset: int = -1
-    until: float = -math.inf  # latest broker time, seconds
-
-    def has(self, record: Record) -> bool:
-        """Whether the record's effect is in the state."""
-        return 0 <= record.offset < self.next_offset and not record.timestamp > self.until
-
-    def with_record(self, record: Record) -> Heard:
-        """After one more."""
-        if record.offset < 0:
-            return self
-        anew = record.offset < self.next_offset and not self.has(record)
-        until = record.timestamp if record.timestamp > self.until else self.until
-        return Heard(record.offset + 1 if anew else max(self.next_offset, record.offset + 1), until)
 
 
 @dataclass(frozen=True, slots=True)

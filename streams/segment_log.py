@@ -18,10 +18,11 @@ from typing import Final
 
 from graph import Cascade
 from graph.delta import is_whole
+from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
-from streams.partition import Changes, Heard, Partition
+from streams.partition import Changes, Partition
 from streams.schedule import Pending
 from streams.segment_parts import joined, split
 from streams.segment_store import SegmentStore
@@ -53,6 +54,8 @@ DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 """A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
 
 
+CHUNK_FRAMING_BYTES: Final = 16
+"""Of a chunk in a segment, beside its data and its cascade's id."""
 _Waiting = tuple[str, float, float, str]
 """A forecast to be made, as a segment holds it."""
 
@@ -84,7 +87,7 @@ class _Footprint:
 
 def _cost(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id, the framing."""
-    return len(chunk.data) + len(chunk.cascade) + 16
+    return len(chunk.data) + len(chunk.cascade) + CHUNK_FRAMING_BYTES
 
 
 def _needed(chunks: list[Chunk]) -> list[Chunk]:

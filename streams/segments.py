@@ -75,9 +75,9 @@ class _Version(msgspec.Struct, array_like=True, frozen=True):
     version: int
 
 
-_decode_version = msgspec.msgpack.Decoder(_Version).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
 _compress = zstandard.ZstdCompressor(level=1).compress
 _decompress = zstandard.ZstdDecompressor().decompress
 _PLAIN: Final = b"\x00"
@@ -102,7 +102,7 @@ def unpack(value: bytes) -> Segment:
             return _decode(raw)
     except (zstandard.ZstdError, msgspec.DecodeError, IndexError, ValueError, RecursionError) as error:
         raise _damaged(str(error)) from None
-    if not isinstance(version, int) or version < OLDEST_STATE_VERSION:
+    if version < OLDEST_STATE_VERSION:
         raise _damaged("no format has such a number")
     raise StateError(
         f"the stored state is of format {version} and this version reads up to {STATE_VERSION}: "

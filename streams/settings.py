@@ -242,6 +242,8 @@ class Settings(BaseSettings):
     def http_secret(self) -> str | None:
         """The token of the HTTP pages. Raises SettingsError where other machines could read them without one."""
         token = _secret(self.http_token, self.http_token_file, "http_token")
+        if token == "":
+            raise SettingsError("setting http_token: it is empty; leave it out if there is to be none")
         if token is None and not self.http_open and not is_loopback(self.http_host):
             raise SettingsError(
                 f"setting http_host: other machines can reach {self.http_host}; give http_token or http_token_file, "

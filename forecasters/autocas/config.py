@@ -14,7 +14,7 @@ SCRATCH: Final = "scratch"
 
 @dataclass(frozen=True, slots=True)
 class AutoCasConfig:
-    """Architecture and training of one AutoCas model; the defaults are the papers' protocol with `scratch`."""
+    """Architecture and training of one AutoCas model; by default one network of the papers' protocol on `scratch`."""
 
     backbone: str = SCRATCH
     """`scratch`, a Hugging Face id or directory, a GGUF file, or ``gemma3-270m`` for the package of that name."""
@@ -52,10 +52,35 @@ class AutoCasConfig:
     patience: int = 6
     batch_size: int = 64
     weight_decay: float = 1e-2
+    averaging: float = 0.0
+    """See `forecasters.training_loop.Optimisation`."""
+    nearby_ages: int = 0
+    """At how many further ages each training cascade is cut, see `forecasters.nearby_ages`."""
+    age_span: float = 2.0
+    """How many times older or younger than the observation these ages are at most."""
+    most_cuts: int = 50_000
+    """Cuts of all training cascades together, at most."""
+    members: int = 1
+    """Networks of different random beginnings, trained together, whose forecasts are averaged."""
     training_cases: int | None = None
     """Cases to train on, drawn with the seed; None takes all. A language model on a CPU needs a bound."""
     validation_cases: int | None = None
     """Likewise for the choice of the epoch and for the intervals."""
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """The papers' protocol with `scratch`: the earliest 100 events, one observation age and horizon."""
+        form: dict[str, Any] = {
+            "steps": "log",
+            "nearby_ages": 10,
+            "age_span": 5.0,  # ages close together have nearly the same growth, which is soon learned by heart
+            "members": 3,
+            "epochs": 4,  # each has some ten times the cases
+            "batch_size": 128,
+            "learning_rate": 2e-3,
+            "averaging": 0.99,
+        }
+        return cls(**(form | changes))
 
     @classmethod
     def rolling(cls, **changes: Any) -> Self:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from forecasters.autocas.batching import Prepared, collate
 from forecasters.autocas.config import AutoCasConfig
 from forecasters.autocas.model import AutoCasNet
-from forecasters.autocas.rollout import roll_out
+from forecasters.autocas.rollout import mean_roll_out
 from forecasters.autocas.steps import Steps
 from forecasters.autocas.storing import (
     backbone_record,
@@ -22,12 +22,12 @@ from forecasters.autocas.storing import (
     language_model_of,
     recorded_context,
     recorded_language_model,
-    restored,
+    restore,
     tensors_of,
 )
 from forecasters.autocas.tokens import force, next_counts, tokens_of
 from forecasters.autocas.totals import rolled_shares, rolled_total
-from forecasters.autocas.training import future_steps, start, train_network
+from forecasters.autocas.training import future_steps, start, train_networks
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.context import ContextConfig, ContextNet, context_features, fit_context, resembled_populations
@@ -36,6 +36,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.labels import observed_until
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
+from forecasters.nearby_ages import with_nearby_ages
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from graph import Cascade, CascadeView
@@ -59,7 +60,7 @@ class AutoCasForecaster(Forecaster):
         self.config = config or AutoCasConfig.rolling()
         self.context_config = ContextConfig()
         self.level = level
-        self.net: AutoCasNet | None = None
+        self.nets: tuple[AutoCasNet, ...] = ()
         self.context: ContextNet | None = None
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
@@ -105,22 +106,26 @@ class AutoCasForecaster(Forecaster):
         self.context = fit_context(train, self.context_config, seed=seed) if self.config.context else None
         train = sampled_cases(train, self.config.training_cases, seed)
         validation = sampled_cases(validation, self.config.validation_cases, seed)
-        training, judged = self._teaching(train), self._teaching(validation) if validation else None
+        count, span, most = self.config.nearby_ages, self.config.age_span, self.config.most_cuts
+        cuts = with_nearby_ages(train, count, span, most=most, seed=seed) if count else train
+        training, judged = self._teaching(cuts), self._teaching(validation) if validation else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = AutoCasNet(self.config, language_model, self._context_hidden())
-        start(net, training)
+            hidden = self._context_hidden()
+            nets = tuple(AutoCasNet(self.config, language_model, hidden) for _ in range(self.config.members))
+        start(nets, training)
         device = chosen_device()
-        net.on(device)
-        self.best_epoch, _ = train_network(
-            net,
+        for net in nets:
+            net.on(device)
+        self.best_epoch, _ = train_networks(
+            nets,
             training.to(device),
             None if judged is None else judged.to(device),
             seed=seed,
             progress=progress,
             checkpoint=checkpoint,
         )
-        self.net = net.requires_grad_(False)
+        self.nets = tuple(net.requires_grad_(False) for net in nets)
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
         held = validation or train
@@ -134,16 +139,16 @@ class AutoCasForecaster(Forecaster):
         return self
 
     def save(self, directory: Path) -> None:
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("autocas has not been trained, so there is nothing to save")
-        write_tensors(directory, tensors_of(self.net, self.context))
+        write_tensors(directory, tensors_of(self.nets, self.context))
         write_config(
             directory,
             {
                 "forecaster": self.name,
                 "version": self.version,
                 "fit": {"model": self.config.to_json(), "best_epoch": self.best_epoch},
-                "backbone": backbone_record(self.net),
+                "backbone": backbone_record(self.nets),
                 "context": context_record(self.context, self.context_config),
                 "intervals": self.intervals.to_config(),
                 "relaxation": self.relaxation.to_config(),
@@ -168,17 +173,17 @@ class AutoCasForecaster(Forecaster):
                 f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
         try:
-            net = AutoCasNet(forecaster.config, language_model, forecaster._context_hidden())
-            restored(net, "net.", tensors)
-            if forecaster.context is not None:
-                restored(forecaster.context, "context.", tensors)
+            hidden, members = forecaster._context_hidden(), forecaster.config.members
+            nets = tuple(AutoCasNet(forecaster.config, language_model, hidden) for _ in range(members))
+            restore(nets, forecaster.context, tensors)
         except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
             ) from error
         # a small model answers faster where it needs not travel
-        net.on(torch.device("cpu") if language_model is None else chosen_device())
-        forecaster.net = net
+        for net in nets:
+            net.on(torch.device("cpu") if language_model is None else chosen_device())
+        forecaster.nets = nets
         return forecaster
 
     def _context_hidden(self) -> int:
@@ -209,7 +214,7 @@ class AutoCasForecaster(Forecaster):
 
     def _rolled(self, examples: Sequence[Example]) -> tuple[Floats, Floats]:
         """Increments (B,) before clipping to the horizon, and the shares of the trajectory (B, TRAJECTORY_POINTS)."""
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("autocas has not been trained; run 'cascadecast train autocas' first")
         age, horizon, _ = times_of(examples)
         ages = trajectory_ages(age, horizon)
@@ -220,8 +225,8 @@ class AutoCasForecaster(Forecaster):
         with torch.inference_mode():
             for first in range(0, len(examples), INFERENCE_BATCH):
                 rows = order[first : first + INFERENCE_BATCH]
-                batch = collate([examples[i] for i in rows], self.context).to(self.net.prompts.device)
-                total, steps = roll_out(self.net, batch)
+                batch = collate([examples[i] for i in rows], self.context).to(self.nets[0].prompts.device)
+                total, steps = mean_roll_out(self.nets, batch)
                 if self.config.total == "roll-out":
                     total = rolled_total(steps, future_steps(batch.present, batch.edge))
                 growth[rows] = total.cpu().numpy()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from forecasters.autocas.model import AutoCasNet, Batch, log_sum
 from forecasters.autocas.tokens import CUMULATIVE, NEW
+
+
+def mean_roll_out(nets: Sequence[AutoCasNet], batch: Batch) -> tuple[Tensor, Tensor]:
+    """`roll_out` of each network, and the means of their forecasts, which are logarithms."""
+    each = [roll_out(net, batch) for net in nets]
+    return torch.stack([total for total, _ in each]).mean(0), torch.stack([steps for _, steps in each]).mean(0)
 
 
 def roll_out(net: AutoCasNet, batch: Batch, *, cached: bool = True) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from forecasters.autocas.language_model import LanguageModel, load_language_mode
 from forecasters.autocas.model import AutoCasNet
 from forecasters.context import CONTEXT_SIZE, ContextConfig, ContextNet
 from forecasters.errors import ModelStoreError
+from forecasters.members import fill_members, member_tensors
 
 
-def backbone_record(net: AutoCasNet) -> dict[str, Any]:
+def backbone_record(nets: Sequence[AutoCasNet]) -> dict[str, Any]:
     """The name of the backbone and, of a language model, the hash of its weights."""
+    net = nets[0]  # members differ in their weights alone, and a language model is the same for all
     record: dict[str, Any] = {"name": net.config.backbone}
     if net.language_model is not None:
         record |= {"initial": net.config.initial, "xxh3_128": net.language_model.fingerprint}
@@ -38,19 +41,23 @@ def recorded_language_model(config: AutoCasConfig, record: dict[str, Any]) -> La
     return found
 
 
-def tensors_of(net: AutoCasNet, context: ContextNet | None) -> dict[str, NDArray[Any]]:
+def tensors_of(nets: Sequence[AutoCasNet], context: ContextNet | None) -> dict[str, NDArray[Any]]:
     """What model.safetensors keeps."""
-    tensors = {f"net.{name}": tensor.cpu().numpy() for name, tensor in net.state_dict().items()}
+    tensors = member_tensors(nets)
     if context is not None:
         tensors |= {f"context.{name}": tensor.numpy() for name, tensor in context.state_dict().items()}
     return tensors
 
 
-def restored(net: torch.nn.Module, prefix: str, tensors: dict[str, NDArray[Any]]) -> None:
-    """Fill ``net`` with its tensors; raises `RuntimeError` where they do not fit."""
-    own = {name.removeprefix(prefix): torch.from_numpy(t) for name, t in tensors.items() if name.startswith(prefix)}
-    net.load_state_dict(own)
-    net.eval().requires_grad_(False)
+def restore(nets: Sequence[AutoCasNet], context: ContextNet | None, tensors: dict[str, NDArray[Any]]) -> None:
+    """Fill the networks with `tensors_of`, ready to forecast; raises `RuntimeError` where they do not fit."""
+    fill_members(nets, tensors)
+    for net in nets:
+        net.requires_grad_(False)
+    if context is not None:
+        own = {k.removeprefix("context."): torch.from_numpy(t) for k, t in tensors.items() if k.startswith("context.")}
+        context.load_state_dict(own)
+        context.eval().requires_grad_(False)
 
 
 def context_record(context: ContextNet | None, config: ContextConfig) -> dict[str, Any] | None:

@@ -10,11 +10,11 @@ from forecasters.autocas.config import AutoCasConfig
 from forecasters.base import Forecaster
 
 LISTED: Final[Mapping[str, AutoCasConfig]] = {
-    "paper": AutoCasConfig(),
-    "paper-no-prompts": AutoCasConfig(prompts=0),
-    "paper-no-next-step": AutoCasConfig(step_weight=0.0),
-    "paper-no-direct": AutoCasConfig(total="roll-out"),
-    "paper-random-frozen": AutoCasConfig(frozen=True),
+    "paper": AutoCasConfig.paper(),
+    "paper-no-prompts": AutoCasConfig.paper(prompts=0),
+    "paper-no-next-step": AutoCasConfig.paper(step_weight=0.0),
+    "paper-no-direct": AutoCasConfig.paper(total="roll-out"),
+    "paper-random-frozen": AutoCasConfig.paper(frozen=True),
 }
 """What runs anywhere: the papers' protocol, its ablations, and the control whose small model never learns."""
 

@@ -26,6 +26,8 @@ class Expert:
     stored: bool
     spec: str = ""
     """``name`` or ``name:variant`` of one that is to be fitted with the blend."""
+    trained_on: frozenset[str] = frozenset()
+    """Hashes of the files that a stored one was trained on."""
 
     @property
     def key(self) -> str:
@@ -55,7 +57,7 @@ def stored_experts(specs: Sequence[str] | None = None, directory: Path | None = 
         model = find_model(spec, directory)
         if model is None:
             raise ModelStoreError(f"{spec} is not stored, so a blend cannot rest on it; train it first")
-        found.append(Expert(model.load(), stored=True))
+        found.append(Expert(model.load(), stored=True, trained_on=model.trained_on()))
     return found
 
 

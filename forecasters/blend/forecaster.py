@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -58,6 +58,13 @@ class BlendForecaster(Forecaster):
     def of_stored(cls, specs: Sequence[str] | None = None, directory: Path | None = None) -> Self:
         """A blend of stored forecasters (by default, of all shipped ones); `fit` finds the weights and nothing else."""
         return cls(stored_experts(specs, directory))
+
+    def is_new_to(self, files: Collection[str]) -> bool:
+        """Whether all experts are stored and none was trained on one of these files (by hash).
+
+        Then every case of them may say what the experts are worth, not a validation part alone.
+        """
+        return all(expert.stored and expert.trained_on.isdisjoint(files) for expert in self.experts)
 
     @classmethod
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:

@@ -73,10 +73,18 @@ class CasFTConfig:
     averaging: float = 0.995
     """See `forecasters.training_loop.Optimisation`."""
     max_gradient_norm: float = 5.0
+    members: int = 1
+    """Networks of different random beginnings, trained together, whose forecasts are averaged."""
 
     def __post_init__(self) -> None:
         if self.samples % 2 or self.training_samples % 2:
             raise ValueError("samples and training_samples come in antithetic pairs: give even numbers")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """The protocol of the paper, and a mean of three networks, as ConCat's."""
+        form: dict[str, Any] = {"members": 3}
+        return cls(**(form | changes))
 
     @classmethod
     def full(cls) -> Self:

@@ -16,7 +16,7 @@ from forecasters.casft.batching import Prepared, batch_of
 from forecasters.casft.config import CasFTConfig
 from forecasters.casft.model import CasFTNet
 from forecasters.casft.quantiles import ConformalQuantiles
-from forecasters.casft.training import scale, train_network
+from forecasters.casft.training import forecast_together, scale, train_networks
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
@@ -24,6 +24,7 @@ from forecasters.context import context_features, fit_context, resembled_populat
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
+from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
@@ -60,7 +61,7 @@ class CasFTForecaster(Forecaster):
     def __init__(self, config: CasFTConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
         self.config = config or CasFTConfig.full()
         self.level = level
-        self.net: CasFTNet | None = None
+        self.nets: tuple[CasFTNet, ...] = ()
         self.embedding: UserEmbedding | None = None
         self.intervals = ConformalQuantiles.uncalibrated(level)
         self.relaxation = Relaxation()
@@ -72,11 +73,11 @@ class CasFTForecaster(Forecaster):
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
         """The paper's form, and its ablations (section 5 of the paper; what each leaves out is in docs/casft.md)."""
         return {
-            "paper": lambda: cls(CasFTConfig()),
-            "paper-no-trend": lambda: cls(CasFTConfig(trend="none")),
-            "paper-no-cues": lambda: cls(CasFTConfig(ode_cues=False)),
-            "paper-no-diffusion": lambda: cls(CasFTConfig(trend="regression")),
-            "paper-mlp": lambda: cls(CasFTConfig(trend="latent")),
+            "paper": lambda: cls(CasFTConfig.paper()),
+            "paper-no-trend": lambda: cls(CasFTConfig.paper(trend="none")),
+            "paper-no-cues": lambda: cls(CasFTConfig.paper(ode_cues=False)),
+            "paper-no-diffusion": lambda: cls(CasFTConfig.paper(trend="regression")),
+            "paper-mlp": lambda: cls(CasFTConfig.paper(trend="latent")),
         }
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
@@ -102,11 +103,11 @@ class CasFTForecaster(Forecaster):
         return replace(found, low=np.where(ahead, low, 0.0), high=np.where(ahead, high, 0.0))
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return None if self.net is None else resembled_populations(self.net.context, examples)
+        return resembled_populations(self.nets[0].context, examples) if self.nets else None
 
     def _draw(self, examples: Sequence[Example]) -> _Drawn:
         """Raises `ModelStoreError` if untrained."""
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("casft has not been trained; run 'cascadecast train casft' first")
         B, l = len(examples), self.config.intervals  # noqa: E741
         growth, low, high, trend = np.zeros(B), np.zeros(B), np.zeros(B), np.zeros((B, l))
@@ -116,7 +117,8 @@ class CasFTForecaster(Forecaster):
         with torch.inference_mode():
             for first in range(0, B, INFERENCE_BATCH):
                 rows = order[first : first + INFERENCE_BATCH]
-                output = self.net(batch_of([examples[i] for i in rows], self.config, self.embedding))
+                batch = batch_of([examples[i] for i in rows], self.config, self.embedding)
+                output = forecast_together(self.nets, batch)
                 growth[rows] = low[rows] = high[rows] = output.growth.numpy()
                 if self.trend_learned:
                     trends = output.trends.numpy().astype(np.float64)  # (b, S, l)
@@ -157,14 +159,16 @@ class CasFTForecaster(Forecaster):
         judged = Prepared.of(choosing, validation, self.config, self.embedding).to(device) if choosing else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = CasFTNet(self.config, ("",) if context is None else context.populations)
-        net.context = context
-        net.to(device)
-        scale(net, training)
-        self.best_epoch, _ = train_network(
-            net, self.config, training, judged, seed=seed, progress=progress, checkpoint=checkpoint
+            populations = ("",) if context is None else context.populations
+            nets = tuple(CasFTNet(self.config, populations) for _ in range(self.config.members))
+        for net in nets:
+            net.context = context
+            net.to(device)
+            scale(net, training)
+        self.best_epoch, _ = train_networks(
+            nets, self.config, training, judged, seed=seed, progress=progress, checkpoint=checkpoint
         )
-        self.net = net.cpu()
+        self.nets = tuple(net.cpu() for net in nets)
         self.trend_learned = bool(training.truth.known.any()) and self.config.trend in ("diffusion", "regression")
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
@@ -188,15 +192,16 @@ class CasFTForecaster(Forecaster):
         return self
 
     def save(self, directory: Path) -> None:
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("casft has not been trained, so there is nothing to save")
-        tensors = {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()}
+        tensors = member_tensors(self.nets)
         if self.embedding is not None:
             tensors |= self.embedding.tensors()
         write_tensors(directory, tensors)
+        context = self.nets[0].context
         fit = {
             "model": self.config.to_json(),
-            "populations": [] if self.net.context is None else list(self.net.context.populations),
+            "populations": [] if context is None else list(context.populations),
             "trend_learned": self.trend_learned,
             "best_epoch": self.best_epoch,
         }
@@ -230,16 +235,15 @@ class CasFTForecaster(Forecaster):
                 f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
         try:
-            net = CasFTNet(forecaster.config, populations)
-            weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
-            net.load_state_dict(weights)
+            nets = tuple(CasFTNet(forecaster.config, populations) for _ in range(forecaster.config.members))
+            fill_members(nets, tensors)
             if forecaster.config.global_features:
                 forecaster.embedding = UserEmbedding.from_tensors(tensors)
         except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
             ) from error
-        forecaster.net = net.eval()
+        forecaster.nets = nets
         return forecaster
 
     def _examples(self, cases: Sequence[Case]) -> list[Example]:

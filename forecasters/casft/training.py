@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from forecasters.casft.batching import Prepared
 from forecasters.casft.config import CasFTConfig
-from forecasters.casft.model import CasFTNet
+from forecasters.casft.model import Batch, CasFTNet, Output
 from forecasters.concat.batching import shuffled_batches, sorted_batches
 from forecasters.training_loop import Optimisation, Progress, Task, train
 
@@ -32,8 +33,8 @@ def scale(net: CasFTNet, training: Prepared) -> None:
     net.start_at(float(truth.growth.mean()))
 
 
-def train_network(
-    net: CasFTNet,
+def train_networks(
+    nets: Sequence[CasFTNet],
     config: CasFTConfig,
     training: Prepared,
     validation: Prepared | None,
@@ -42,16 +43,21 @@ def train_network(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[int, float]:
-    """Train ``net`` in place by `forecasters.training_loop.train`; returns its best epoch and that one's MSLE."""
+    """Train ``nets`` in place by `forecasters.training_loop.train`; returns their best epoch together and its MSLE."""
 
     def validated() -> float:
         assert validation is not None
-        return float(torch.mean((predict(net, validation) - validation.truth.growth) ** 2))
+        return float(torch.mean((predict(nets, validation) - validation.truth.growth) ** 2))
+
+    def loss(rows: Tensor) -> Tensor:
+        batch, truth = training.rows(rows)
+        # no weight belongs to two of them: each learns by its own loss
+        return torch.stack([net.loss(batch, truth) for net in nets]).sum()
 
     task = Task(
-        net,
+        nn.ModuleList(nets),
         lambda generator: shuffled_batches(training.lengths, config.batch_size, generator),
-        lambda rows: net.loss(*training.rows(rows)),
+        loss,
         validation=None if validation is None else validated,
     )
     settings = Optimisation(
@@ -66,12 +72,19 @@ def train_network(
     return train(task, settings, seed=seed, progress=progress, checkpoint=checkpoint)
 
 
-def predict(net: CasFTNet, prepared: Prepared) -> Tensor:
-    """log2(1 + increment) of all cases, (M,), without dropout."""
-    net.eval()
+def predict(nets: Sequence[CasFTNet], prepared: Prepared) -> Tensor:
+    """log2(1 + increment) of all cases, (M,), without dropout: the mean of the networks."""
+    for net in nets:
+        net.eval()
     growth = torch.zeros_like(prepared.truth.growth)
     with torch.inference_mode():
         for rows in sorted_batches(prepared.lengths, EVALUATION_BATCH):
             batch, _ = prepared.rows(rows)
-            growth[rows] = net(batch).growth
+            growth[rows] = forecast_together(nets, batch).growth
     return growth
+
+
+def forecast_together(nets: Sequence[CasFTNet], batch: Batch) -> Output:
+    """The mean of the increments that the networks forecast, and the trends that all of them drew."""
+    each = [net(batch) for net in nets]
+    return Output(torch.stack([one.growth for one in each]).mean(0), torch.cat([one.trends for one in each], dim=1))

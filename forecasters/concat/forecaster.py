@@ -16,11 +16,12 @@ from forecasters.concat.batching import Prepared, collate, lengths_of
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
-from forecasters.concat.training import train_network
+from forecasters.concat.training import mean_growth, train_networks
 from forecasters.context import context_features, fit_context, resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
+from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
@@ -47,7 +48,7 @@ class ConCatForecaster(Forecaster):
     def __init__(self, config: ConCatConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
         self.config = config or ConCatConfig.full()
         self.level = level
-        self.net: ConCatNet | None = None
+        self.nets: tuple[ConCatNet, ...] = ()
         self.embedding: UserEmbedding | None = None
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
@@ -56,11 +57,11 @@ class ConCatForecaster(Forecaster):
     @classmethod
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
         return {
-            "paper": lambda: cls(ConCatConfig()),
-            "paper-no-ode": lambda: cls(ConCatConfig(ode=False)),
-            "paper-no-tpp": lambda: cls(ConCatConfig(point_process=False)),
-            "paper-no-alignment": lambda: cls(ConCatConfig(alignment=False)),
-            "paper-no-users": lambda: cls(ConCatConfig(global_features=0)),
+            "paper": lambda: cls(ConCatConfig.paper()),
+            "paper-no-ode": lambda: cls(ConCatConfig.paper(ode=False)),
+            "paper-no-tpp": lambda: cls(ConCatConfig.paper(point_process=False)),
+            "paper-no-alignment": lambda: cls(ConCatConfig.paper(alignment=False)),
+            "paper-no-users": lambda: cls(ConCatConfig.paper(global_features=0)),
         }
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
@@ -72,7 +73,7 @@ class ConCatForecaster(Forecaster):
 
     def point(self, examples: Sequence[Example]) -> Floats:
         """The increments (B,) before clipping to the horizon; raises `ModelStoreError` if untrained."""
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("concat has not been trained; run 'cascadecast train concat' first")
         growth = np.zeros(len(examples))
         # like lengths together: padding costs a sequential step for the whole batch
@@ -81,7 +82,7 @@ class ConCatForecaster(Forecaster):
             for first in range(0, len(examples), INFERENCE_BATCH):
                 rows = order[first : first + INFERENCE_BATCH]
                 batch = collate([examples[i] for i in rows], self.embedding)
-                growth[rows] = self.net(batch, likelihood=False).growth.numpy()
+                growth[rows] = mean_growth(self.nets, batch).numpy()
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
@@ -89,7 +90,7 @@ class ConCatForecaster(Forecaster):
         return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation, group=group)
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return None if self.net is None else resembled_populations(self.net.context, examples)
+        return resembled_populations(self.nets[0].context, examples) if self.nets else None
 
     def fit(
         self,
@@ -119,14 +120,16 @@ class ConCatForecaster(Forecaster):
         growth = np.log2(1.0 + increments(train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = ConCatNet(self.config, ("",) if context is None else context.populations)
-        net.start_at(float(growth.mean()))
-        net.context = context
+            populations = ("",) if context is None else context.populations
+            nets = tuple(ConCatNet(self.config, populations) for _ in range(self.config.members))
+        for net in nets:
+            net.start_at(float(growth.mean()))
+            net.context = context
         device = chosen_device()
         prepared = Prepared.of(fitting, train, self.embedding)
         judged = Prepared.of(choosing, validation, self.embedding) if choosing else prepared.none()
-        self.best_epoch, _ = train_network(
-            net.to(device),
+        self.best_epoch, _ = train_networks(
+            [net.to(device) for net in nets],
             self.config,
             prepared.to(device),
             judged.to(device),
@@ -134,7 +137,7 @@ class ConCatForecaster(Forecaster):
             progress=progress,
             checkpoint=checkpoint,
         )
-        self.net = net.cpu()
+        self.nets = tuple(net.cpu() for net in nets)
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
         held, truth = (choosing, validation) if choosing else (fitting, train)
@@ -145,12 +148,13 @@ class ConCatForecaster(Forecaster):
         return self
 
     def save(self, directory: Path) -> None:
-        if self.net is None:
+        if not self.nets:
             raise ModelStoreError("concat has not been trained, so there is nothing to save")
-        tensors = {f"net.{name}": tensor.numpy() for name, tensor in self.net.state_dict().items()}
+        tensors = member_tensors(self.nets)
         if self.embedding is not None:
             tensors |= self.embedding.tensors()
-        populations = [] if self.net.context is None else list(self.net.context.populations)
+        context = self.nets[0].context
+        populations = [] if context is None else list(context.populations)
         write_tensors(directory, tensors)
         write_config(
             directory,
@@ -184,16 +188,15 @@ class ConCatForecaster(Forecaster):
                 f"{directory / CONFIG_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
         try:
-            net = ConCatNet(forecaster.config, populations)
-            weights = {k.removeprefix("net."): torch.from_numpy(v) for k, v in tensors.items() if k.startswith("net.")}
-            net.load_state_dict(weights)
+            nets = tuple(ConCatNet(forecaster.config, populations) for _ in range(forecaster.config.members))
+            fill_members(nets, tensors)
             if forecaster.config.global_features:
                 forecaster.embedding = UserEmbedding.from_tensors(tensors)
         except (KeyError, RuntimeError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: does not fit its config.json ({error}); train again or restore it"
             ) from error
-        forecaster.net = net.eval()
+        forecaster.nets = nets
         return forecaster
 
     def _examples(self, cases: Sequence[Case]) -> list[Example]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from forecasters.concat.batching import Prepared, shuffled_batches, sorted_batches, take
 from forecasters.concat.config import ConCatConfig
-from forecasters.concat.model import ConCatNet, training_loss
+from forecasters.concat.model import Batch, ConCatNet, training_loss
 from forecasters.training_loop import Optimisation, Progress, Task, train
 
 EVALUATION_BATCH: Final = 256
 
 
-def train_network(
-    net: ConCatNet,
+def train_networks(
+    nets: Sequence[ConCatNet],
     config: ConCatConfig,
     training: Prepared,
     validation: Prepared,
@@ -26,7 +27,7 @@ def train_network(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[int, float]:
-    """Train ``net`` in place by `forecasters.training_loop.train`; returns its best epoch and that one's MSLE.
+    """Train ``nets`` in place by `forecasters.training_loop.train`; returns the best epoch of their mean and its MSLE.
 
     With a context network epoch 0 is its forecast alone: a sequence that does not improve upon it is not kept.
     """
@@ -34,15 +35,16 @@ def train_network(
     weight = config.likelihood_weight if config.point_process else 0.0
 
     def loss(rows: Tensor) -> Tensor:
-        output = net(take(training.batch, rows))
-        return training_loss(output, training.growth[rows], lengths[rows.cpu()].sum(), weight)
+        batch, growth, events = take(training.batch, rows), training.growth[rows], lengths[rows.cpu()].sum()
+        each = [training_loss(net(batch), growth, events, weight) for net in nets]
+        return torch.stack(each).sum()  # no weight belongs to two of them: each learns by its own loss
 
     task = Task(
-        net,
+        nn.ModuleList(nets),
         lambda generator: shuffled_batches(lengths, config.batch_size, generator),
         loss,
-        validation=(lambda: _msle(net, validation)) if len(validation) else None,
-        warm_up=None if net.context is None else lambda: None,
+        validation=(lambda: _msle(nets, validation)) if len(validation) else None,
+        warm_up=None if nets[0].context is None else lambda: None,
     )
     settings = Optimisation(
         learning_rate=config.learning_rate,
@@ -56,16 +58,23 @@ def train_network(
     return train(task, settings, seed=seed, progress=progress, checkpoint=checkpoint)
 
 
-def _msle(net: ConCatNet, prepared: Prepared) -> float:
-    return float(torch.mean((predict(net, prepared) - prepared.growth) ** 2))
+def _msle(nets: Sequence[ConCatNet], prepared: Prepared) -> float:
+    return float(torch.mean((predict(nets, prepared) - prepared.growth) ** 2))
 
 
-def predict(net: ConCatNet, prepared: Prepared) -> Tensor:
-    """log2(1 + increment) of all cases, (M,), without dropout."""
-    net.eval()
+def predict(nets: Sequence[ConCatNet], prepared: Prepared) -> Tensor:
+    """log2(1 + increment) of all cases, (M,), without dropout: the mean of the networks."""
+    for net in nets:
+        net.eval()
     lengths = prepared.batch.present.sum(1)
     growth = prepared.growth.new_zeros(len(lengths))
     with torch.inference_mode():
         for rows in sorted_batches(lengths, EVALUATION_BATCH):
-            growth[rows] = net(take(prepared.batch, rows), likelihood=False).growth
+            growth[rows] = mean_growth(nets, take(prepared.batch, rows))
     return growth
+
+
+def mean_growth(nets: Sequence[ConCatNet], batch: Batch) -> Tensor:
+    """The mean of what each network forecasts of a batch, log2(1 + increment), (B,)."""
+    each = [net(batch, likelihood=False).growth for net in nets]
+    return torch.stack(each).mean(0)

@@ -36,8 +36,7 @@ def run(progress: Callable[[str], None] | None = None, batch: int = BATCH) -> li
     say(f"AutoCas, scratch, {batch} cascades from events to forecasts")
     whole = _fastest(lambda: forecaster.forecast(examples()))
     say("AutoCas's roll-out, with a cache of keys and values and without")
-    net, prepared = forecaster.net, collate(examples(), forecaster.context)
-    assert net is not None
+    net, prepared = forecaster.nets[0], collate(examples(), forecaster.context)
     with torch.inference_mode():
         cached = _fastest(lambda: roll_out(net, prepared))
         again = _fastest(lambda: roll_out(net, prepared, cached=False))
@@ -68,7 +67,7 @@ def untrained() -> AutoCasForecaster:
         torch.manual_seed(0)
         forecaster.context = ContextNet(CONTEXT_SIZE, ("",), forecaster.context_config).eval()
         net = AutoCasNet(forecaster.config, None, forecaster.context.hidden_size).eval()
-    forecaster.net = net
+    forecaster.nets = (net,)
     return forecaster
 
 

@@ -23,6 +23,9 @@ DRAIN_SECONDS: Final = 5.0
 KAFKA_SECURITY: Final = "CASCADECAST_KAFKA_"
 """How the names of all settings of a Kafka's demands begin."""
 
+NOT_FOR_ALL: Final = ("CASCADECAST_HTTP_TOKEN", "CASCADECAST_INSTANCE_ID")
+"""Several workers cannot have one name, and the demo reads their pages without a token."""
+
 MAX_BACKLOG: Final = 500
 """The warm-up makes thousands of forecasts due at once: only the latest of each post is worth showing."""
 
@@ -57,6 +60,7 @@ class WorkerPlan:
             "CASCADECAST_MAX_BACKLOG": str(MAX_BACKLOG),
             "CASCADECAST_DRAIN_TIMEOUT_SECONDS": str(DRAIN_SECONDS),
         }
+        inherited = {name: value for name, value in inherited.items() if not name.startswith(NOT_FOR_ALL)}
         if self.own_kafka:
             inherited = {name: value for name, value in inherited.items() if not name.startswith(KAFKA_SECURITY)}
             tuning |= {f"{KAFKA_SECURITY}SECURITY_PROTOCOL": PLAINTEXT.protocol}

@@ -26,6 +26,7 @@ from tests.forecasters.autocas_problems import ROLLING, SMALL
 from tests.forecasters.cascades import random_cascades
 
 DAY = 86_400.0
+TOGETHER = replace(SMALL, members=2, nearby_ages=2, steps="log", averaging=0.9)
 
 
 def new(config: AutoCasConfig) -> AutoCasForecaster:
@@ -62,6 +63,11 @@ def paper(hour_cases: list[Case]) -> AutoCasForecaster:
 
 
 @pytest.fixture(scope="module")
+def together(hour_cases: list[Case]) -> AutoCasForecaster:
+    return new(TOGETHER).fit(hour_cases[:60], hour_cases[60:80])
+
+
+@pytest.fixture(scope="module")
 def rolling() -> AutoCasForecaster:
     found = rolling_cases(random_cascades(40), DAY, per_cascade=3)
     return new(ROLLING).fit(found[:80], found[80:])
@@ -78,7 +84,11 @@ def test_learns_from_pace_what_the_mean_cannot_know(paper: AutoCasForecaster, ho
     assert msle(paper.forecast(examples_of(paper, test)).increment, increments(test)) < 0.3 * always_mean
 
 
-@pytest.mark.parametrize("config", [SMALL, ROLLING, replace(SMALL, frozen=True)], ids=["paper", "rolling", "frozen"])
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, TOGETHER, ROLLING, replace(SMALL, frozen=True)],
+    ids=["single", "together", "rolling", "frozen"],
+)
 def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
     config: AutoCasConfig, hour_cases: list[Case], tmp_path: Path
 ) -> None:
@@ -94,12 +104,23 @@ def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
     torch.rand(7)  # what else the process draws must not matter
     resumed = new(config).fit(train, validation, seed=3, epochs=3, checkpoint=tmp_path / "c")
     other = new(config).fit(train, validation, seed=4, epochs=1)
-    assert whole.net is not None
-    assert resumed.net is not None
-    assert other.net is not None
-    for name, tensor in whole.net.state_dict().items():
-        assert torch.equal(tensor, resumed.net.state_dict()[name]), name
-    assert not torch.equal(whole.net.prompts, other.net.prompts)
+    assert whole.nets
+    assert resumed.nets
+    assert other.nets
+    for name, tensor in whole.nets[0].state_dict().items():
+        assert torch.equal(tensor, resumed.nets[0].state_dict()[name]), name
+    assert not torch.equal(whole.nets[0].prompts, other.nets[0].prompts)
+
+
+def test_several_networks_forecast_their_mean(together: AutoCasForecaster, hour_cases: list[Case]) -> None:
+    examples = examples_of(together, hour_cases[:9])
+    alone = []
+    for net in together.nets:
+        single = new(TOGETHER)
+        single.nets = (net,)
+        alone.append(np.log2(1.0 + single.forecast(examples).increment))
+    assert not np.array_equal(alone[0], alone[1])
+    np.testing.assert_allclose(np.log2(1.0 + together.forecast(examples).increment), np.mean(alone, axis=0), atol=1e-4)
 
 
 def test_a_frozen_backbone_is_the_same_to_the_bit_after_training(hour_cases: list[Case]) -> None:
@@ -109,16 +130,16 @@ def test_a_frozen_backbone_is_the_same_to_the_bit_after_training(hour_cases: lis
     untrained = new(config).fit(hour_cases[:20], hour_cases[20:40], epochs=0)
     forecaster.fit(hour_cases[:20], hour_cases[20:40], epochs=3)
     for one in (untrained, forecaster):
-        assert one.net is not None
-        assert one.net.scratch is not None
-        seen.append(one.net.scratch.state_dict())
+        assert one.nets
+        assert one.nets[0].scratch is not None
+        seen.append(one.nets[0].scratch.state_dict())
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in seen[0].items())
-    assert untrained.net is not None
-    assert forecaster.net is not None
-    assert not torch.equal(untrained.net.prompts, forecaster.net.prompts)
+    assert untrained.nets
+    assert forecaster.nets
+    assert not torch.equal(untrained.nets[0].prompts, forecaster.nets[0].prompts)
 
 
-@pytest.mark.parametrize("which", ["paper", "rolling"])
+@pytest.mark.parametrize("which", ["paper", "together", "rolling"])
 def test_forecasts_survive_their_files(
     which: str, hour_cases: list[Case], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -157,9 +178,9 @@ def test_a_missing_language_model_is_named_with_its_mend(
 def test_the_correction_of_a_rolling_model_starts_at_nothing(hour_cases: list[Case]) -> None:
     """Before the first epoch a rolling model says exactly what its context says."""
     forecaster = new(ROLLING).fit(hour_cases[:40], hour_cases[40:50], epochs=0)
-    assert forecaster.net is not None
-    assert float(forecaster.net.total.weight.abs().sum()) == 0.0
-    assert float(forecaster.net.total.bias.abs().sum()) == 0.0
+    assert forecaster.nets
+    assert float(forecaster.nets[0].total.weight.abs().sum()) == 0.0
+    assert float(forecaster.nets[0].total.bias.abs().sum()) == 0.0
 
 
 def test_trajectories_come_from_the_roll_out(rolling: AutoCasForecaster) -> None:
@@ -188,9 +209,9 @@ def test_learns_where_only_the_total_is_known() -> None:
 def test_a_bound_on_cases_is_kept_and_drawn_by_the_seed(hour_cases: list[Case]) -> None:
     bounded = replace(SMALL, training_cases=20, validation_cases=5, epochs=1)
     first, other = (new(bounded).fit(hour_cases[:80], hour_cases[80:], seed=seed) for seed in (0, 1))
-    assert first.net is not None
-    assert other.net is not None
-    assert not torch.equal(first.net.centre, other.net.centre)
+    assert first.nets
+    assert other.nets
+    assert not torch.equal(first.nets[0].centre, other.nets[0].centre)
 
 
 def test_says_what_is_missing(tmp_path: Path) -> None:

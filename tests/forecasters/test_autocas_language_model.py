@@ -60,9 +60,9 @@ def fitted(directory: Path, some_cases: list[Case]) -> AutoCasForecaster:
 
 
 def model_of(forecaster: AutoCasForecaster) -> LanguageModel:
-    assert forecaster.net is not None
-    assert forecaster.net.language_model is not None
-    return forecaster.net.language_model
+    assert forecaster.nets
+    assert forecaster.nets[0].language_model is not None
+    return forecaster.nets[0].language_model
 
 
 def test_the_language_model_is_the_same_to_the_bit_after_training(directory: Path, fitted: AutoCasForecaster) -> None:
@@ -72,10 +72,10 @@ def test_the_language_model_is_the_same_to_the_bit_after_training(directory: Pat
 
 
 def test_only_what_was_trained_is_saved(directory: Path, fitted: AutoCasForecaster, tmp_path: Path) -> None:
-    assert fitted.net is not None
-    assert not any("layers" in name or "wte" in name for name in fitted.net.state_dict())
+    assert fitted.nets
+    assert not any("layers" in name or "wte" in name for name in fitted.nets[0].state_dict())
     fitted.save(tmp_path)
-    trained = sum(t.numel() for t in fitted.net.state_dict().values())
+    trained = sum(t.numel() for t in fitted.nets[0].state_dict().values())
     assert (tmp_path / "model.safetensors").stat().st_size < 4 * trained + 10_000
 
 
@@ -96,12 +96,12 @@ def test_forecasts_survive_their_files_and_another_model_is_refused(
 
 
 def test_a_roll_out_with_its_cache_is_one_without(fitted: AutoCasForecaster, some_cases: list[Case]) -> None:
-    assert fitted.net is not None
+    assert fitted.nets
     examples = [fitted.prepare(c.graph, c.as_of, c.horizon_seconds) for c in some_cases[:20]]
     batch = collate(examples, None)
     with torch.inference_mode():
-        total, steps = roll_out(fitted.net, batch)
-        same_total, same_steps = roll_out(fitted.net, batch, cached=False)
+        total, steps = roll_out(fitted.nets[0], batch)
+        same_total, same_steps = roll_out(fitted.nets[0], batch, cached=False)
     torch.testing.assert_close(total, same_total, rtol=1e-6, atol=1e-6)
     used = batch.present[:, batch.edge :]
     torch.testing.assert_close(steps[used], same_steps[used], rtol=1e-6, atol=1e-6)

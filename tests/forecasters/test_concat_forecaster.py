@@ -23,6 +23,7 @@ DAY = 86_400.0
 SMALL = ConCatConfig(
     state_size=16, event_cap=20, epochs=30, batch_size=16, learning_rate=5e-3, global_features=0, averaging=0.9
 )
+TOGETHER = replace(SMALL, members=2, epochs=3)
 FULL = ConCatConfig(
     context=ContextConfig(members=2, width=16, epochs=4, cuts=4),
     global_features=0,
@@ -70,6 +71,11 @@ def fitted(hour_cases: list[Case]) -> ConCatForecaster:
 
 
 @pytest.fixture(scope="module")
+def together(hour_cases: list[Case]) -> ConCatForecaster:
+    return ConCatForecaster(TOGETHER).fit(hour_cases[:60], hour_cases[60:80])
+
+
+@pytest.fixture(scope="module")
 def rolling() -> ConCatForecaster:
     found = rolling_cases(simulated(50), DAY, per_cascade=3)
     return ConCatForecaster(FULL).fit(found[:100], found[100:])
@@ -88,7 +94,7 @@ def test_learns_from_pace_what_the_mean_cannot_know(fitted: ConCatForecaster, ho
     assert learned < 0.5 * always_mean
 
 
-@pytest.mark.parametrize("config", [SMALL, FULL])
+@pytest.mark.parametrize("config", [SMALL, TOGETHER, FULL])
 def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
     config: ConCatConfig, hour_cases: list[Case], tmp_path: Path
 ) -> None:
@@ -105,12 +111,12 @@ def test_same_seed_gives_the_same_weights_to_the_bit_resumed_or_not(
     torch.rand(7)  # what else the process draws must not matter
     resumed = ConCatForecaster(config).fit(train, validation, seed=3, epochs=3, checkpoint=checkpoint)
     other = ConCatForecaster(config).fit(train, validation, seed=4, epochs=3)
-    assert whole.net is not None
-    assert resumed.net is not None
-    assert other.net is not None
-    for name, tensor in whole.net.state_dict().items():
-        assert torch.equal(tensor, resumed.net.state_dict()[name]), name
-    assert not torch.equal(whole.net.initial, other.net.initial)
+    assert whole.nets
+    assert resumed.nets
+    assert other.nets
+    for name, tensor in whole.nets[0].state_dict().items():
+        assert torch.equal(tensor, resumed.nets[0].state_dict()[name]), name
+    assert not torch.equal(whole.nets[0].initial, other.nets[0].initial)
 
 
 def test_a_checkpoint_of_another_seed_is_refused(hour_cases: list[Case], tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def test_training_stops_when_patience_ends_and_keeps_the_best(hour_cases: list[C
     )
 
 
-@pytest.mark.parametrize("which", ["fitted", "rolling"])
+@pytest.mark.parametrize("which", ["fitted", "together", "rolling"])
 def test_forecasts_survive_their_files(
     which: str, hour_cases: list[Case], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -151,7 +157,7 @@ def test_forecasts_survive_their_files(
         ConCatForecaster.load(tmp_path)
 
 
-@pytest.mark.parametrize("which", ["fitted", "rolling"])
+@pytest.mark.parametrize("which", ["fitted", "together", "rolling"])
 def test_company_and_order_change_nothing(which: str, hour_cases: list[Case], request: pytest.FixtureRequest) -> None:
     forecaster: ConCatForecaster = request.getfixturevalue(which)
     mixed = rolling_cases([case.graph for case in hour_cases[:12]], DAY, per_cascade=3)
@@ -172,7 +178,7 @@ EXTREMES = {
 }
 
 
-@pytest.mark.parametrize("which", ["fitted", "rolling"])
+@pytest.mark.parametrize("which", ["fitted", "together", "rolling"])
 @pytest.mark.parametrize("age", [0.0, 1e-3, 300.0, 1800.0, DAY - 1.0, DAY, 40 * DAY])
 def test_extremes_give_finite_ordered_forecasts(which: str, age: float, request: pytest.FixtureRequest) -> None:
     forecaster: ConCatForecaster = request.getfixturevalue(which)
@@ -186,6 +192,17 @@ def test_extremes_give_finite_ordered_forecasts(which: str, age: float, request:
     assert (np.diff(forecasts.trajectory_increments, axis=1) >= 0.0).all()
     if age >= DAY:
         assert (forecasts.increment[[e.age_seconds >= DAY for e in examples]] == 0.0).all()
+
+
+def test_several_networks_forecast_their_mean(together: ConCatForecaster, hour_cases: list[Case]) -> None:
+    examples = [together.prepare(c.graph, c.as_of, c.horizon_seconds) for c in hour_cases[:9]]
+    alone = []
+    for net in together.nets:
+        single = ConCatForecaster(together.config)
+        single.nets = (net,)
+        alone.append(np.log2(1.0 + single.point(examples)))
+    assert not np.array_equal(alone[0], alone[1])
+    np.testing.assert_allclose(np.log2(1.0 + together.point(examples)), np.mean(alone, axis=0), atol=1e-4)
 
 
 def test_an_empty_batch_gives_empty_arrays(fitted: ConCatForecaster) -> None:
@@ -235,12 +252,12 @@ def test_a_frozen_context_is_not_moved_by_the_sequence(hour_cases: list[Case]) -
     seen: list[Epoch] = []
     one = ConCatForecaster(FULL).fit(hour_cases[:60], hour_cases[60:80], epochs=1)
     three = ConCatForecaster(FULL).fit(hour_cases[:60], hour_cases[60:80], epochs=3, progress=seen.append)
-    assert one.net is not None
-    assert three.net is not None
-    assert one.net.context is not None
-    assert three.net.context is not None
-    for name, tensor in one.net.context.state_dict().items():
-        assert torch.equal(tensor, three.net.context.state_dict()[name]), name
+    assert one.nets
+    assert three.nets
+    assert one.nets[0].context is not None
+    assert three.nets[0].context is not None
+    for name, tensor in one.nets[0].context.state_dict().items():
+        assert torch.equal(tensor, three.nets[0].context.state_dict()[name]), name
     assert len(seen) == 3
 
 
@@ -286,11 +303,12 @@ def test_the_users_half_survives_its_files(tmp_path: Path) -> None:
 def test_ablations_train_and_lack_what_they_say(variant: str, hour_cases: list[Case], tmp_path: Path) -> None:
     made = ConCatForecaster.variants()[variant]()
     assert isinstance(made, ConCatForecaster)
-    forecaster = ConCatForecaster(replace(made.config, state_size=16, event_cap=20, batch_size=16))
+    forecaster = ConCatForecaster(replace(made.config, state_size=16, event_cap=20, members=2))
     forecaster.fit(hour_cases[:40], hour_cases[40:60], epochs=2)
-    assert forecaster.net is not None
-    flow = sum(float(parameter.detach().abs().sum()) for parameter in forecaster.net.dynamics.parameters())
-    assert (flow == 0.0) == (variant == "paper-no-ode")
+    assert forecaster.nets
+    for net in forecaster.nets:
+        flow = sum(float(parameter.detach().abs().sum()) for parameter in net.dynamics.parameters())
+        assert (flow == 0.0) == (variant == "paper-no-ode")
     forecaster.save(tmp_path)
     loaded = ConCatForecaster.load(tmp_path)
     np.testing.assert_array_equal(increments_of(loaded, hour_cases[:9]), increments_of(forecaster, hour_cases[:9]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forecasters.blend import BlendForecaster
 from forecasters.dataset import DatasetError, rolling_cases
 from forecasters.model_lookup import load_forecaster
 from forecasters.model_store import ModelStore
@@ -121,3 +122,19 @@ def test_cuda_where_there_is_none_and_other_devices_are_refused(
 def test_the_config_is_json_without_infinities(tmp_path: Path) -> None:
     stored, _ = train_version(CASCADES, TrainingPlan("mean", DAY), ModelStore(tmp_path), files=FILES)
     json.loads((stored.directory / "config.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_blend_of_stored_experts_is_weighed_on_all_posts_that_none_of_them_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore(tmp_path)
+    for name in ("mean", "ridge"):
+        train_version(CASCADES, TrainingPlan(name, DAY), store, files=FILES)
+    stored = lambda: BlendForecaster.of_stored(["mean", "ridge"], tmp_path)  # noqa: E731
+    monkeypatch.setattr(BlendForecaster, "variants", classmethod(lambda cls: {"stored": stored}))
+    plan = TrainingPlan("blend:stored", DAY, split="none")
+    others = random_cascades(60, 9)
+    _, known = train_version(CASCADES, plan, store, files=FILES)
+    _, new = train_version(others, plan, store, files=[DataFile("e", "other", 60)])
+    assert known["train_cases"] > known["validation_cases"] > 0
+    assert (new["train_cases"], new["validation_cases"]) == (0, len(rolling_cases(others, DAY)))

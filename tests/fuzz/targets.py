@@ -7,7 +7,6 @@ reason is a failure: the exception goes up.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import zlib
@@ -23,9 +22,8 @@ import zstandard
 
 from forecasters.errors import ModelStoreError
 from forecasters.model_files import CONFIG_FILE, read_config
-from forecasters.model_store import SHIPPED_WEIGHTS
 from forecasters.promotions import ALIASES_FILE, Promotions
-from graph import Event, EventFileError, Kind, Rejected, StateFormatError, UserError, decode_event, read_events
+from graph import EventFileError, Rejected, StateFormatError, UserError, decode_event, read_events
 from graph.events import MAX_RECORD_BYTES
 from graph.importers import import_events
 from streams.app import _record
@@ -35,13 +33,25 @@ from streams.partition import Partition
 from streams.replay_position import Position, PositionError, load_position
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, StateError, pack, unpack
+from streams.segments import KEY, StateError
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from tests.fuzz.examples import (
+    BROKER,
+    aliases_examples,
+    config_examples,
+    csv_examples,
+    event_examples,
+    event_lines,
+    gzipped,
+    learned_examples,
+    path_examples,
+    segment_examples,
+    settings_examples,
+    tree_examples,
+)
 from tests.fuzz.mutation import NUMBERS, mutated
 
 ACCEPTED: Final = "accepted"
-
-STORED_STATE: Final = Path(__file__).parents[1] / "streams" / "stored" / "state_format_1.msgpack"
 
 
 @dataclass(frozen=True)
@@ -63,20 +73,6 @@ def rejected(kind: str, message: str) -> str:
 
 
 # --- events
-
-
-@cache
-def event_examples() -> list[bytes]:
-    """Records as producers send them, common and rare ones."""
-    events = [
-        Event("p1", "p1", Kind.POST, 1_700_000_000.0, "ann", followers=5200, verified=True, text="hi", lang="en"),
-        Event("r1", "p1", Kind.REPOST, 1_700_000_060.5, "bob", "p1"),
-        Event("q1", "p1", Kind.QUOTE, 1_700_000_100.0, "cem", "r1", 3, False, "zitat \u4f60\u597d", "zh", "weibo"),
-        Event("y1", "p1", Kind.REPLY, 1_700_000_090.0, "dee", "q1"),
-        Event("u1", "p1", Kind.UNDO, 1_700_000_120.0, "bob", "r1"),
-    ]
-    plain = [msgspec.json.encode(event) for event in events]
-    return [*plain, plain[1].replace(b"1700000060.5", b'"2023-11-14T22:14:20Z"'), plain[0].replace(b"5200", b"5200.0")]
 
 
 def decode(raw: bytes, rng: random.Random, folder: Path) -> str:
@@ -143,48 +139,7 @@ def _file(name: str, reader: Callable[[str], Any], refusal: type[Exception]) -> 
     return run
 
 
-def _lines() -> bytes:
-    return b"\n".join([*event_examples(), b""])
-
-
-def _gzip(raw: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=31)
-    return packer.compress(raw) + packer.flush()
-
-
-def path_examples() -> list[bytes]:
-    """CasFlow's format."""
-    return [
-        b"c1\troot\t1464710400\t3\troot:0 root/ann:10 root/ann/bob:25.5 root/eve:20\nc2\tx\t1464710500\t1\tx:0 x/y:3\n"
-    ]
-
-
-def csv_examples() -> list[bytes]:
-    """Tables with and without all columns."""
-    return [
-        b"cascade,time,id,kind,user,parent,followers,verified\nc1,1464710400,c1,post,ann,,12,true\n"
-        b'c1,2016-05-31T16:00:10Z,e1,repost,"bob, jr",c1,,\n',
-        b"cascade;time\nc1;1464710400\nc1;1464710401.5\n",
-    ]
-
-
-def tree_examples() -> list[bytes]:
-    """Twitter15's format, a file a cascade."""
-    return [
-        b"['ROOT', 'ROOT', '0.0']->['1', '731166399389962242', '0.0']\n"
-        b"['1', '731166399389962242', '0.0']->['2', '731166399389962242', '0.5']\n"
-        b"['2', '731166399389962242', '0.5']->['3', '731166399389962242', '1.25']\n"
-    ]
-
-
 # --- state
-
-
-@cache
-def segment_examples() -> list[bytes]:
-    """Segments of the format before, as they were written, and of today's."""
-    stored = msgspec.msgpack.decode(STORED_STATE.read_bytes())["segments"]
-    return [value for _, value in stored] + [pack(unpack(value)) for _, value in stored]
 
 
 def segment(raw: bytes, rng: random.Random, folder: Path) -> str:
@@ -214,13 +169,6 @@ def _encoded(value: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(value[1:]) if value[:1] == b"\x01" else value[1:]
 
 
-@cache
-def learned_examples() -> list[bytes]:
-    """What a partition had learned."""
-    segments = [unpack(value) for value in segment_examples()]
-    return [one.learned for one in segments if one.learned is not None]
-
-
 def learned(raw: bytes, rng: random.Random, folder: Path) -> str:
     """What was learned, as a segment holds it."""
     try:
@@ -231,25 +179,6 @@ def learned(raw: bytes, rng: random.Random, folder: Path) -> str:
 
 
 # --- small files beside the data
-
-
-@cache
-def config_examples() -> list[bytes]:
-    """The config.json of shipped models."""
-    return [
-        path.read_bytes() for path in sorted(SHIPPED_WEIGHTS.glob("*/*/config.json")) if path.stat().st_size < 20_000
-    ]
-
-
-def aliases_examples() -> list[bytes]:
-    """Promotions at once and from an event time on."""
-    step = {"alias": "champion", "version": "2", "previous": "1", "from": 1_700_000_000.0}
-    return [
-        json.dumps(
-            {"aliases": {"champion": "2", "challenger": "3"}, "history": [step, {**step, "alias": "challenger"}]}
-        ).encode(),
-        b'{"aliases": {"champion": "1"}}',
-    ]
 
 
 def aliases(raw: bytes, rng: random.Random, folder: Path) -> str:
@@ -263,14 +192,6 @@ def aliases(raw: bytes, rng: random.Random, folder: Path) -> str:
         found.tenures(alias)
         found.rolled_back(alias)
     return ACCEPTED
-
-
-def settings_examples() -> list[bytes]:
-    """A configuration file of every kind of value."""
-    return [
-        b'forecast_delay_seconds = 30\nmodels = ["concat", "hawkes"]\nhttp_port = 6066\nshed = false\n'
-        b'score_ages_seconds = [60, 600.5]\nidle_seconds = 1e3\ndata_dir = "x"\nlog_level = "info"\n',
-    ]
 
 
 def configuration(raw: bytes, rng: random.Random, folder: Path) -> str:
@@ -292,8 +213,6 @@ def _config(path: Path) -> dict[str, Any]:
 
 _FRESH: Final = Position("events.jsonl", 100, "social.events", None, False, False)
 
-BROKER: Final = b'{"pid":1,"start_ticks":2,"port":9092,"controller_port":9093,"heap":"1g","kafka_version":"4.0.0"}'
-
 
 def _event_file(name: str) -> Callable[..., str]:
     return _file(name, lambda path: list(read_events(path)), EventFileError)
@@ -309,10 +228,10 @@ def _beside(name: str, reader: Callable[[Path], Any], error: type[Exception]) ->
 
 TARGETS: Final = (
     Target("event", 400, event_examples, decode),
-    Target("partition", 2, lambda: [_lines(), _lines() * 3], partition),
-    Target("event-file", 8, lambda: [_lines()], _event_file("events.jsonl")),
-    Target("event-file.gz", 4, lambda: [_gzip(_lines())], _event_file("events.jsonl.gz")),
-    Target("event-file.zst", 4, lambda: [zstandard.compress(_lines())], _event_file("events.jsonl.zst")),
+    Target("partition", 2, lambda: [event_lines(), event_lines() * 3], partition),
+    Target("event-file", 8, lambda: [event_lines()], _event_file("events.jsonl")),
+    Target("event-file.gz", 4, lambda: [gzipped(event_lines())], _event_file("events.jsonl.gz")),
+    Target("event-file.zst", 4, lambda: [zstandard.compress(event_lines())], _event_file("events.jsonl.zst")),
     Target("casflow", 8, path_examples, _import("casflow", "casflow.txt")),
     Target("csv", 8, csv_examples, _import("csv", "table.csv")),
     Target("rumour-tree", 6, tree_examples, _import("twitter-rumour-trees", "731166399389962242.txt")),

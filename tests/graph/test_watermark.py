@@ -220,3 +220,13 @@ def records_with_a_wrong_source(share: float) -> Iterator[Told]:
 def test_a_clock_ahead_by_less_than_a_jump_moves_it_so_far_and_no_further() -> None:
     clock = after(records_with_a_wrong_source(0.2))
     assert NOW + 5000 - 20 < clock.value + 10.0 <= NOW + 5000 + 600
+
+
+def test_a_clock_that_jumps_about_within_hours_does_not_carry_it_off_step_by_step() -> None:
+    """Each lie may move the watermark by a jump, but the next is measured against what the others say."""
+    rng = random.Random(11)
+    clock = Watermark(10.0)
+    for time, cascade in stream(20_000):
+        lies = rng.random() < 0.25
+        clock.observe(time + rng.uniform(-7200.0, 7200.0) if lies else time, "w" + cascade if lies else cascade)
+        assert clock.value <= time + clock.max_jump_seconds

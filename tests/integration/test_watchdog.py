@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -13,7 +15,9 @@ from streams.broker import EmbeddedBroker
 from streams.watchdog_thread import EXIT_STALLED
 from tests.integration.harness import Stream, Worker
 
-SETTINGS = {"MODELS": "seismic", "WATCHDOG_LOOP_SECONDS": "3", "WATCHDOG_STALL_SECONDS": "3"}
+SETTINGS = {"MODELS": "seismic", "WATCHDOG_LOOP_SECONDS": "5", "WATCHDOG_STALL_SECONDS": "15"}
+
+TOKEN = "of-the-pages"
 
 BLOCKED_LOOP = "async def hang(self):\n    time.sleep(3600)\nWorkerCore.tick = hang"
 STALLED_CONSUMER = "async def hang(self, *rest):\n    await asyncio.Event().wait()\nWorkerCore.ingest = hang"
@@ -39,9 +43,10 @@ def test_workers_that_hang_end_with_a_dump_and_one_that_was_stopped_goes_on(
     kafka: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     streams = {
-        name: Stream(kafka.bootstrap_servers, f"{topic_prefix}-{name}", SETTINGS).create()
+        name: Stream(kafka.bootstrap_servers, f"{topic_prefix}-{name}", dict(SETTINGS)).create()
         for name in ("blocked", "stalled", "stopped")
     }
+    streams["stopped"].settings["HTTP_TOKEN"] = TOKEN
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 2})
     for partition in range(4):
         event = b'{"id":"c","cascade":"c","kind":"post","time":1}'
@@ -67,5 +72,14 @@ def test_workers_that_hang_end_with_a_dump_and_one_that_was_stopped_goes_on(
             assert all(text in log for text in said), log
         time.sleep(4.0)
         stopped.wait_ready()
-        assert stopped.get("/healthz")[0] == 200
+        assert json.loads(stopped.get("/healthz")[1]) == {"status": "ok"}, "a probe without the token learns no more"
+        assert json.loads(stopped.get("/readyz")[1]) == {"ready": True}
+        assert stopped.get("/metrics")[0] == 401
+        page = urllib.request.Request(
+            f"http://127.0.0.1:{stopped.port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        with urllib.request.urlopen(page, timeout=5) as answer:
+            metrics = answer.read().decode()
+        assert "cascadecast_ready 1.0" in metrics
+        assert TOKEN not in metrics + stopped.log_path.read_text()
         assert stopped.terminate() == 0

@@ -180,6 +180,15 @@ class TestWorkerPlan:
         assert made["CASCADECAST_TOPIC_PREFIX"] == "demo-1"
         assert made["CASCADECAST_HTTP_HOST"] == "127.0.0.1"
 
+    def test_the_demos_own_kafka_asks_for_nothing_and_its_workers_have_no_name_of_their_own(self) -> None:
+        theirs = {"CASCADECAST_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "CASCADECAST_KAFKA_PASSWORD": "hunter2"}
+        once = {"CASCADECAST_INSTANCE_ID": "one", "CASCADECAST_HTTP_TOKEN_FILE": "token"}
+        own = WorkerPlan("127.0.0.1:9092", "demo-1", "demo-1", ("hawkes",), own_kafka=True).environment(theirs | once)
+        assert own["CASCADECAST_KAFKA_SECURITY_PROTOCOL"] == "PLAINTEXT"
+        assert not {"CASCADECAST_KAFKA_PASSWORD", *once} & own.keys()
+        other = self.PLAN.environment(theirs | once)
+        assert other.items() >= theirs.items()
+
     def test_the_command_is_that_of_this_interpreter_and_no_folder_shadows_it(self) -> None:
         assert worker_command()[1:] == ["-P", "-m", "streams.cli"]
         assert self.PLAN.arguments(Path("/data"), 6066)[:3] == ["worker", "--bootstrap-servers", "127.0.0.1:9092"]

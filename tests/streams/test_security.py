@@ -168,6 +168,8 @@ def test_other_machines_are_let_in_with_a_token_or_on_purpose(host: str) -> None
         Settings(http_host=host).http_secret()
     assert Settings(http_host=host, http_token="s3cret").http_secret() == "s3cret"
     assert Settings(http_host=host, http_open=True).http_secret() is None
+    with pytest.raises(SettingsError, match="empty"):
+        Settings(http_host=host, http_token="").http_secret()
 
 
 # --- the embedded broker's listener
