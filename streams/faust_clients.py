@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
 
 from streams.outputs import Message
 from streams.settings import Settings
@@ -40,6 +41,10 @@ class FaustPublisher:
         await asyncio.gather(*futures)
 
 
+END_SECONDS: Final = 5.0
+"""For Kafka to say where a partition ends: the clock of the worker waits for it."""
+
+
 class FaustSource:
     """The events topic as the app's consumer reads it."""
 
@@ -56,13 +61,21 @@ class FaustSource:
         return int(found[self._tp(partition)])
 
     async def rewind(self, partition: int, offset: int) -> None:
-        """Deliver again from ``offset`` on."""
-        await self._app.consumer.seek(self._tp(partition), offset)
+        """Deliver again from ``offset`` on, also where the framework has forgotten that it is to fetch at all."""
+        tp = self._tp(partition)
+        if tp in self._app.consumer.assignment():
+            self._app.consumer.resume_partitions([tp])
+        await self._app.consumer.seek(tp, offset)
 
-    def end(self, partition: int) -> int | None:
-        """One past the last offset the consumer has heard of."""
-        found: int | None = self._app.consumer.highwater(self._tp(partition))
-        return found
+    async def end(self, partition: int) -> int | None:
+        """One past the last offset, asked of Kafka: a consumer that fetches no more hears of none. None: no answer."""
+        tp = self._tp(partition)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                found = await self._app.consumer.highwaters(tp)
+        except (TimeoutError, KafkaError, ConsumerNotStarted):
+            return None
+        return int(found[tp])
 
 
 def transactional_producers(settings: Settings) -> Callable[[str], AIOKafkaProducer]:

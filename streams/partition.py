@@ -57,6 +57,7 @@ class Skipped(enum.StrEnum):
     WITHDRAWN = "withdrawn"
     GONE = "gone"
     SUPERSEDED = "superseded"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ class Source(Protocol):
     async def rewind(self, partition: int, offset: int) -> None:
         """Deliver again from ``offset`` on."""
 
-    def end(self, partition: int) -> int | None:
-        """One past the last offset there is, as far as it is known."""
+    async def end(self, partition: int) -> int | None:
+        """One past the last offset there is; None where that cannot be told."""
 
 
 def parts_below(records: Sequence[Record], limit_bytes: int) -> Iterator[Sequence[Record]]:
@@ -382,6 +382,7 @@ class WorkerCore:
         try:
             out = await self._outputs.publish(partition.number, outputs, partition.out_before(share.dues))
         except SupersededError:
+            self.metrics.skipped.labels(Skipped.MOVED.value).inc(len(share.dues))
             await self._drop_superseded(partition)
             return
         self._count_withheld(outputs, out)
@@ -431,8 +432,8 @@ class WorkerCore:
     async def _read_on(self, one: Assigned, silence: float) -> None:
         """Ask again for records that were asked for, or that lie in Kafka while none comes."""
         again = one.flow.rewind_due(time.monotonic())
-        if again is None and silence > SILENCE_SECONDS and not self._ingesting:
-            end = self._source.end(one.partition.number)
+        if again is None and silence > SILENCE_SECONDS and self.ready and not self._ingesting:
+            end = await self._source.end(one.partition.number)
             again = one.flow.rewind_at_rest(end) if end is not None else None
         if again is not None:
             await self._rewind(one, again)

@@ -60,7 +60,7 @@ class Tape:
     async def rewind(self, partition: int, offset: int) -> None:
         self.rewinds.append((partition, offset))
 
-    def end(self, partition: int) -> int | None:
+    async def end(self, partition: int) -> int | None:
         return self.ends.get(partition)
 
 
@@ -293,6 +293,9 @@ async def test_records_that_lie_in_kafka_while_none_comes_are_asked_for(
     await rig.core.tick()
     assert rig.tape.rewinds == [], "they may be under way"
     rig.core.assigned[0].last_arrival_wall -= 60
+    await rig.core.tick()
+    assert rig.tape.rewinds == [], "a rebalance or a recovery is under way"
+    rig.core.ready = True
     await rig.core.tick()
     assert rig.tape.rewinds == [(0, 0)]
 

@@ -54,6 +54,13 @@ def compare_records(name: str, messages: Iterable[Message], expected: Records, f
     )
 
 
+def compare_repeats(findings: Findings) -> None:
+    """A reader of committed records sees each output once."""
+    findings.note(
+        "kinds of outputs repeated", [name for name, count in findings.counts.items() if "repeated" in name and count]
+    )
+
+
 def _difference(record: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first field that differs; empty if none does."""
     if record.keys() != wanted.keys():
@@ -111,11 +118,14 @@ def compare_dead_letters(events: Iterable[Message], letters: Iterable[Message], 
         if isinstance(rejected := decode_event(value), Rejected):
             bad[message.partition() or 0, message.offset() or 0] = (value, rejected.reason.value)
     told: dict[tuple[int, int], set[tuple[bytes, str]]] = {}
+    published = 0
     for message in letters:
+        published += 1
         headers = {name: value.decode() for name, value in message.headers() or []}
         place = int(headers["source-partition"]), int(headers["source-offset"])
         told.setdefault(place, set()).add((message.value() or b"", headers["error-kind"]))
     findings.counts["dead letters"] = len(told)
+    findings.counts["dead letters repeated"] = published - len(told)
     findings.note("dead letters lost", sorted(set(bad) - set(told)))
     findings.note("dead letters invented", sorted(set(told) - set(bad)))
     findings.note(

@@ -54,6 +54,16 @@ class Member(Worker):
         self.disk_full = False
         self._limit_files()
 
+    def told(self) -> dict[str, Any]:
+        """What it says of itself, for whoever asks why it does not come to rest."""
+        try:
+            status, page = self.get("/readyz")
+            found = self.metrics()
+        except OSError as error:
+            return {"alive": self.is_alive(), "says": str(error)}
+        forecasts = {name: value for name, value in found.items() if value and "_forecasts_" in name}
+        return {"status": status, "page": page, "positions": self.positions(), "forecasts": forecasts}
+
     def launch(self) -> None:
         self.start()
         self._limit_files()

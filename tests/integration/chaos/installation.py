@@ -93,7 +93,8 @@ class Installation:
                 if rested is not None and now - rested >= REST_SECONDS:
                     break
             if now > settle_seconds:
-                raise NotSettledError(f"not at rest after {now:.0f} s: committed and end are {self._progress()}")
+                told = {member.log_path.stem: member.told() for member in self.fleet.members if member.wanted}
+                raise NotSettledError(f"not at rest after {now:.0f} s: committed, end {self._progress()}; {told}")
             time.sleep(STEP_SECONDS)
         codes = self.fleet.stop(60.0)
         if any(codes):

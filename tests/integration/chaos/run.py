@@ -22,6 +22,7 @@ from tests.integration.chaos.comparison import (
     Findings,
     compare_dead_letters,
     compare_records,
+    compare_repeats,
     compare_state,
     compare_with_events,
 )
@@ -51,7 +52,9 @@ class Plan:
 
 
 def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
-    """Everything matures within the run. With every other seed cascades leave memory soon, else never."""
+    """Everything matures within the run. The seed also chooses how workers run: with every other cascades leave memory
+    soon, else never; with every third outputs go out exactly once; with every fourth disks hold others' state too.
+    """
     return {
         "models": ("blend", "hawkes"),
         "models_dir": models_dir,
@@ -60,6 +63,9 @@ def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
         "learn_every_seconds": 600.0,
         "score_ages_seconds": (120.0, 600.0, 1800.0),
         "retention_grace_seconds": SHORT_GRACE_SECONDS if seed % 2 else LONG_GRACE_SECONDS,
+        "processing_guarantee": "exactly_once" if seed % 3 == 2 else "at_least_once",
+        "standby_replicas": 1 if seed % 4 == 3 else 0,
+        "watchdog_stall_seconds": 30.0,
         "shed": False,
         "batch_max_events": 300,
         "max_backlog": 500,
@@ -94,6 +100,8 @@ def run(seed: int, pool: Pool, models_dir: Path, plan: Plan, keep: Path | None =
         "findings": findings.found,
         "records": len(stream.lines),
         "workers": faults.workers,
+        "guarantee": settings.processing_guarantee,
+        "standbys": settings.standby_replicas,
         **verdict,
         **findings.counts,
         "single_pass_seconds": round(passed - began, 1),
@@ -129,6 +137,8 @@ def _play(
         compare_records("forecasts", found["forecasts"], expected.forecasts, findings)
         compare_records("scores", found["scores"], expected.scores, findings)
         compare_dead_letters(found["events"], found["dead-letters"], findings)
+        if settings.processing_guarantee == "exactly_once":
+            compare_repeats(findings)
         own = {"bootstrap_servers": kafka.bootstrap_servers, "app_id": kafka.app_id, "topic_prefix": kafka.prefix}
         there = settings.model_copy(update=own)
         compare_state(export_state(there), expected, findings)

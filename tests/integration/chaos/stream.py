@@ -8,6 +8,7 @@ never forecast.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ LIFETIME_SECONDS: Final = 2.0 * HORIZON_SECONDS
 
 ROOTS_SECONDS: Final = 6 * 3600.0
 START: Final = 1_400_000_000.0
+ANCHORS: Final = 20
 POOL_EVENTS: Final = 200_000
 """Of a file so many events are kept to draw from: enough for streams that have little in common."""
 
@@ -94,10 +96,15 @@ def make_stream(pool: Pool, seed: int, events: int) -> ChaosStream:
 
 
 def _anchors() -> Iterable[Event]:
-    """A post at the very beginning for each partition, so that strays never set a partition's clock."""
-    for number in range(PARTITIONS):
-        name = next(f"anchor-{n}" for n in range(10_000) if partition_of(f"anchor-{n}", PARTITIONS) == number)
-        yield Event(name, name, Kind.POST, START)
+    """Posts at the very beginning, enough for each partition's clock to be believed: strays must not set it."""
+    left = dict.fromkeys(range(PARTITIONS), ANCHORS)
+    for number in itertools.count():
+        name = f"anchor-{number}"
+        if left[partition := partition_of(name, PARTITIONS)]:
+            left[partition] -= 1
+            yield Event(name, name, Kind.POST, START)
+        if not any(left.values()):
+            return
 
 
 def _opening(chance: random.Random) -> Iterable[Event]:
