@@ -92,6 +92,11 @@ class BenchWorker:
                 raise UserError(f"the worker is not {what}; {end_of_log(self._log)}")
             time.sleep(POLL_SECONDS)
 
+    def processor_seconds(self) -> float:
+        """What it has used since its start: says what a start costs whatever else the machine does."""
+        fields = (Path("/proc") / str(self.pid) / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 where nobody answers."""
         page = self._get("/metrics")
