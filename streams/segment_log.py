@@ -13,11 +13,11 @@ import gc
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from graph import Cascade
 from graph.delta import is_whole
+from streams.footprints import Footprint, cost_of, needed_of
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
@@ -37,67 +37,14 @@ GARBAGE_FACTOR: Final = 2.0
 MINIMUM_CLEANING_BYTES: Final = 4 * 1024 * 1024
 """A log below this is not worth cleaning: recovery reads it in milliseconds."""
 
-SCATTER_FACTOR: Final = 2.0
-"""Bytes of a cascade's chunks over those of one chunk at which it is written anew as one: a slow cascade comes in
-chunks of one event, each with a header. So a recovery has few chunks to read, and a byte is written about twice."""
-
-CHUNK_OVERHEAD_BYTES: Final = 52
-"""Of a chunk's own header and its framing in a segment."""
-
-MAX_WHOLE_BYTES: Final = 64 * 1024
-"""A larger cascade is not written anew: it grows fast enough to come in larger chunks, and a segment stays small."""
-
 MAX_CLEANED_PER_WRITE: Final = 8
 """Segments reclaimed for each one written: cleaning keeps up with any rate without a pause of its own."""
 
 DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 """A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
 
-
-CHUNK_FRAMING_BYTES: Final = 16
-"""Of a chunk in a segment, beside its data and its cascade's id."""
 _Waiting = tuple[str, float, float, str]
 """A forecast to be made, as a segment holds it."""
-
-
-@dataclass(slots=True)
-class _Footprint:
-    """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
-
-    first_index: int
-    next_index: int
-    needed_bytes: int = 0
-    whole_bytes: int = 0  # of these the first chunk, which tells everything
-
-    def add(self, chunk: Chunk) -> int:
-        """Take note of the next chunk; how many more bytes are needed now, which are fewer if it tells everything."""
-        before, cost = self.needed_bytes, _cost(chunk)
-        if is_whole(chunk.data):
-            self.first_index, self.needed_bytes, self.whole_bytes = chunk.index, cost, cost
-        else:
-            self.needed_bytes += cost
-        self.next_index = chunk.index + 1
-        return self.needed_bytes - before
-
-    def is_scattered(self, cascade: Cascade) -> bool:
-        """Whether the cascade takes twice the bytes it would take in one chunk, and one chunk is not too large."""
-        whole = max(self.whole_bytes, CHUNK_OVERHEAD_BYTES + 2 * len(cascade.id) + cascade.column_bytes)
-        return whole <= MAX_WHOLE_BYTES and self.needed_bytes >= SCATTER_FACTOR * whole
-
-
-def _cost(chunk: Chunk) -> int:
-    """Bytes that a chunk is worth in the log: its data, its id, the framing."""
-    return len(chunk.data) + len(chunk.cascade) + CHUNK_FRAMING_BYTES
-
-
-def _needed(chunks: list[Chunk]) -> list[Chunk]:
-    """The chunks that are needed, in order of their indexes: from the last that tells everything on."""
-    by_index = {chunk.index: chunk for chunk in chunks}
-    chunks = [by_index[index] for index in sorted(by_index)]
-    for at in range(len(chunks) - 1, 0, -1):
-        if is_whole(chunks[at].data):
-            return chunks[at:]
-    return chunks
 
 
 @contextmanager
@@ -121,7 +68,7 @@ class SegmentLog:
         self._sequence = 0
         self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
         self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
-        self._footprints: dict[str, _Footprint] = {}
+        self._footprints: dict[str, Footprint] = {}
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
@@ -199,7 +146,7 @@ class SegmentLog:
             if last.learned is not None:
                 learned, self._learned_in = last.learned, keys[0]
         for cascade in disordered & live.keys():
-            live[cascade] = _needed(live[cascade])
+            live[cascade] = needed_of(live[cascade])
         if last is not None:
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
@@ -218,9 +165,9 @@ class SegmentLog:
         max_events = partition.store.max_events_per_cascade
         for cascade_id, ordered in live.items():
             partition.store.insert(Cascade.restore([chunk.data for chunk in ordered], max_events=max_events))
-            needed = sum(map(_cost, ordered))
-            whole = _cost(ordered[0]) if is_whole(ordered[0].data) else 0
-            self._footprints[cascade_id] = _Footprint(ordered[0].index, ordered[-1].index + 1, needed, whole)
+            needed = sum(map(cost_of, ordered))
+            whole = cost_of(ordered[0]) if is_whole(ordered[0].data) else 0
+            self._footprints[cascade_id] = Footprint(ordered[0].index, ordered[-1].index + 1, needed, whole)
             self.needed_bytes += needed
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
@@ -259,7 +206,7 @@ class SegmentLog:
         footprint = self._footprints.get(cascade.id)
         if footprint is None:
             base = self._sequence * LIFE
-            footprint = self._footprints[cascade.id] = _Footprint(base, base)
+            footprint = self._footprints[cascade.id] = Footprint(base, base)
         elif footprint.is_scattered(cascade):
             data = cascade.snapshot()
         chunk = Chunk(cascade.id, footprint.next_index, data)
