@@ -26,7 +26,7 @@ from streams.kafka_security import KafkaSecurity
 PREFIX: Final = "bench"
 APP_ID: Final = "bench"
 
-POLL_SECONDS: Final = 0.02
+POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 1800.0
 
 
