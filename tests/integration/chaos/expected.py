@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from graph import Event, Kind
 from streams.forecast_file import forecast_events
 from streams.inference import load_service
 from streams.murmur2 import partition_of
+from streams.partition import Fate, Partition
 from streams.scores import ScoreRecord
 from streams.settings import Settings
 from tests.integration.single_pass import Totals, totals
@@ -50,19 +51,16 @@ def undisturbed(events: list[Event], strays: list[Event], settings: Settings) ->
     )
 
 
-def _accepted(events: Iterable[Event], settings: Settings) -> tuple[list[Event], set[str]]:
-    """The events that come before their cascade has left, by the documented rule alone, and the cascades that stay."""
-    clocks = [-math.inf] * settings.partitions
+def _accepted(events: Sequence[Event], settings: Settings) -> tuple[list[Event], set[str]]:
+    """The events that come before their cascade has left, by the clock of an undisturbed pass, and the cascades that
+    stay to the end."""
+    partitions = [Partition(number, settings) for number in range(settings.partitions)]
     roots: dict[str, float] = {}
     rooted: set[str] = set()
     accepted: list[Event] = []
-    retention = settings.retention_seconds
     for event in events:
-        number = partition_of(event.cascade, settings.partitions)
-        clock = clocks[number]
-        clocks[number] = max(clock, event.time - settings.allowed_lateness_seconds)
-        leaves = roots.get(event.cascade, event.time) + retention
-        if leaves < clock or event.time > leaves:
+        partition = partitions[partition_of(event.cascade, settings.partitions)]
+        if partition.apply_events([event]).fates[Fate.LATE]:
             continue
         accepted.append(event)
         if event.kind is Kind.POST and event.cascade not in rooted:
@@ -71,4 +69,4 @@ def _accepted(events: Iterable[Event], settings: Settings) -> tuple[list[Event],
         elif event.cascade not in rooted:
             roots[event.cascade] = min(event.time, roots.get(event.cascade, math.inf))
     end = max(event.time for event in events) + DRAIN_SECONDS
-    return accepted, {cascade for cascade, root in roots.items() if root + retention >= end}
+    return accepted, {cascade for cascade, root in roots.items() if root + settings.retention_seconds >= end}
