@@ -16,6 +16,7 @@ from forecasters.fitting import fit_forecaster
 from forecasters.log_linear import LogLinearForecaster
 from forecasters.metrics import msle
 from forecasters.model_lookup import load_forecaster
+from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
 from forecasters.registry import BASELINES, SEEDLESS, forecaster_names, new_forecaster
 from forecasters.regression import LogRegression
 from forecasters.ridge import RidgeForecaster
@@ -120,7 +121,8 @@ def test_a_rolling_model_is_trained_once_and_scored_at_every_age(monkeypatch: py
 
 def test_baselines_are_fitted_beside_stored_models_on_a_file_of_their_own() -> None:
     test, training = CASCADES[:40], CASCADES[40:]
-    models = ("mean", "lightgbm", "hawkes", "hawkes@1")
+    version = ModelStore(SHIPPED_WEIGHTS, shipped=True).aliases("hawkes")["champion"]
+    models = ("mean", "lightgbm", "hawkes", f"hawkes@{version}")
     found = evaluate(
         test, plan(models=models, split="all", seeds=(0, 1), observe_seconds=(3600.0,)), data="x", training=training
     )

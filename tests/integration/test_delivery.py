@@ -19,6 +19,7 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
+from streams.changelog import changelog_topic
 from streams.faust_clients import committed_reader, transactional_producers
 from streams.faust_internals import TableSegmentStore
 from streams.forecast_file import forecast_events
@@ -26,7 +27,6 @@ from streams.inference import load_service
 from streams.outputs import Output, SupersededError, TransactionalOutputs
 from streams.progress import OutputKey, OutputKind
 from streams.settings import Settings
-from streams.state_export import changelog_topic
 from streams.topics import TopicSpec, create_topics
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 

@@ -99,13 +99,15 @@ def test_the_last_column_compares_with_the_reference(app: typer.Typer, data: Pat
 
 
 def test_two_versions_of_a_model_are_told_apart(app: typer.Typer, data: Path, tmp_path: Path) -> None:
-    options = ["--models", "hawkes,hawkes@1", "--observe", "1h", "--markdown", "--reference", "hawkes@1"]
     store = ModelStore(tmp_path)
-    store.publish(HawkesForecaster(), version="2")
+    for version in ("first", "second"):
+        store.publish(HawkesForecaster(), version=version)
+    store.promote("hawkes", "second")
+    options = ["--models", "hawkes,hawkes@first", "--observe", "1h", "--markdown", "--reference", "hawkes@first"]
     result = RUN.invoke(app, ["evaluate", "--data", str(data), *options], env={"CASCADECAST_MODELS_DIR": str(tmp_path)})
     lines = result.stdout.splitlines()
-    assert lines[0].endswith("| MSLE / hawkes@1 |")
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| hawkes@2", "| hawkes@1"]
+    assert lines[0].endswith("| MSLE / hawkes@first |")
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| hawkes@second", "| hawkes@first"]
 
 
 def test_a_training_file_serves_the_baselines_and_shares_no_cascade(
