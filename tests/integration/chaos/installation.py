@@ -114,7 +114,8 @@ class Installation:
             return str(error)
 
     def _broker_is_up(self) -> bool:
-        return self._broker_start is None or not self._broker_start.is_alive()
+        starting = self._broker_start is not None and self._broker_start.is_alive()
+        return self.broker.is_running() and not starting
 
     def _strike(self, fault: Fault, replay: ReplayProcess, now: float) -> None:
         running = self.fleet.running()
