@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             for worker in (one, two):
                 worker._wait(lambda worker=worker: len(owned(worker)) == PARTITIONS // 2, 120, "sharing")
             feed.load(options.cascades, options.events_each)
-            one._wait(lambda: stream.is_consumed() and one.idle() and two.idle(), 600, "loaded")
+            one._wait(lambda: stream.is_consumed([one, two]) and one.idle() and two.idle(), 600, "loaded")
             if options.standby:
                 two._wait(lambda: two.metrics()["cascadecast_standby_records_remaining"] == 0, 120, "copied")
             feed.start()

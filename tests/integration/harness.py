@@ -73,19 +73,20 @@ class Stream:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CASCADECAST_")}
         return clean | {f"CASCADECAST_{name}": value for name, value in own.items()} | {"OMP_NUM_THREADS": "1"}
 
-    def is_consumed(self, workers: list[Worker] | None = None) -> bool:
-        """Whether every record of the events topic is committed and, by what the workers say, part of their state.
+    def is_consumed(self, workers: list[Worker]) -> bool:
+        """Whether the workers have committed every record of the events topic, and it is part of their state."""
+        return self.is_applied(workers) and all(committed == end for committed, end in self.progress())
 
-        Around a rebalance the framework may commit beyond records that are still to be read again.
+    def is_applied(self, workers: list[Worker]) -> bool:
+        """Whether every record is part of the workers' state, by what they say.
+
+        Around a rebalance the framework may commit beyond records that are still to be read again, or stop behind
+        what was read again.
         """
-        progress = self.progress()
         reached: dict[int, float] = {}
-        for worker in workers or ():
+        for worker in workers:
             reached |= worker.positions()
-        applied = workers is None or [reached.get(number) for number in range(self.partitions)] == [
-            end for _, end in progress
-        ]
-        return applied and all(committed == end for committed, end in progress)
+        return [reached.get(number) for number in range(self.partitions)] == [end for _, end in self.progress()]
 
     def progress(self) -> list[tuple[int, int]]:
         """Committed and last offset of each partition."""

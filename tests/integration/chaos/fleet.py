@@ -133,7 +133,7 @@ class Fleet:
             shutil.rmtree(member.data_dir, ignore_errors=True)
 
     def at_rest(self) -> bool:
-        """Whether every partition is owned, everything is consumed, and every forecast that fell due is out."""
+        """Whether every partition is owned, everything is in the state, and every forecast that fell due is out."""
         owned: list[int] = []
         wanted: list[Worker] = [member for member in self.members if member.wanted]
         for member in wanted:
@@ -141,7 +141,7 @@ class Fleet:
             owned += json.loads(page)["partitions"] if status == 200 else [-1]
         return (
             sorted(owned) == list(range(self._stream.partitions))
-            and self._stream.is_consumed(wanted)
+            and self._stream.is_applied(wanted)
             and all(member.idle() for member in wanted)
         )
 

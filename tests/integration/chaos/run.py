@@ -133,6 +133,7 @@ def _play(
             findings.found.append(str(error))
             seconds = plan.settle_seconds
         kafka = installation.stream
+        findings.counts["commits behind"] = sum(end - committed for committed, end in kafka.progress())
         found = {name: kafka.messages(name) for name in ("events", "forecasts", "scores", "dead-letters")}
         compare_records("forecasts", found["forecasts"], expected.forecasts, findings)
         compare_records("scores", found["scores"], expected.scores, findings)
