@@ -191,8 +191,8 @@ class Settings(BaseSettings):
     watchdog_loop_seconds: float = Field(
         60.0, ge=1, description="Wall time for which the event loop may not answer before the worker exits."
     )
-    # Faust's consumer may never fetch a partition again after two rebalances in a row: only a restart helps then, so it
-    # should not be long in coming. What a worker does by itself takes seconds a batch, a round or a part of a recovery.
+    # Where Faust's consumer stalls after rebalances and asking again does not help, only a restart does, and should
+    # come soon. What a worker does by itself takes seconds a batch, a round or a part of a recovery.
     watchdog_stall_seconds: float = Field(
         90.0,
         ge=1,
