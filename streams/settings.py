@@ -253,6 +253,10 @@ class Settings(BaseSettings):
             )
         return token
 
+    def of_partitions(self, count: int) -> Settings:
+        """The settings for an events topic of so many partitions, which share the bound on bytes."""
+        return self.model_copy(update={"partitions": count})
+
     @property
     def retention_seconds(self) -> float:
         """Age at which a cascade leaves memory."""

@@ -44,7 +44,7 @@ def export_state(settings: Settings) -> Iterator[CascadeState]:
     """
     with changelog_reader(settings) as reader:
         numbers = reader.partitions()
-        settings = settings.model_copy(update={"partitions": len(numbers)})  # the bound on bytes is shared among them
+        settings = settings.of_partitions(len(numbers))
         for number in numbers:
             partition, _ = load_partition(reader.segments(number), number, settings)
             for cascade in sorted(partition.store, key=lambda cascade: cascade.id):

@@ -74,7 +74,7 @@ def inspect_cascade(settings: Settings, cascade_id: str) -> Inspection:
         partitions = reader.partitions()
         number = partition_of(cascade_id, len(partitions))
         held = reader.segments(number)
-    partition, log = load_partition(held, number, settings)
+    partition, log = load_partition(held, number, settings.of_partitions(len(partitions)))
     cascade = partition.store.get(cascade_id)
     if cascade is None:
         raise UserError(

@@ -90,8 +90,9 @@ def verify_state(
     Raises UserError when Kafka, the changelog or the events topic is not there.
     """
     with changelog_reader(settings) as reader:
-        for number in reader.partitions():
-            yield _verify(reader, number, settings, progress)
+        numbers = reader.partitions()
+        for number in numbers:
+            yield _verify(reader, number, settings.of_partitions(len(numbers)), progress)
 
 
 def _verify(

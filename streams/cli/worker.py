@@ -55,7 +55,7 @@ def worker(
     _require_free(settings.http_host, settings.http_port)
     handler = configure_logging(settings.log_level, settings.log_format)
     partitions, replication = source_layout(settings.bootstrap_servers, settings.topic_prefix, security)
-    settings = settings.model_copy(update={"partitions": partitions})
+    settings = settings.of_partitions(partitions)
     loader = LineupLoader(settings, challengers=True)
     service = load_service(settings, loader)
     app = build_app(settings, service, loader, partitions, replication, handler)

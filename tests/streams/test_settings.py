@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.partition import Partition
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 
@@ -70,3 +71,9 @@ def test_every_setting_says_what_it_means() -> None:
     }  # fmt: skip
     for name, field in Settings.model_fields.items():
         assert field.description or name in self_explaining, name
+
+
+def test_partitions_of_a_topic_share_the_bound_on_bytes() -> None:
+    settings = Settings(memory_limit_bytes=1_000_000_000)
+    few, many = (Partition(0, settings.of_partitions(count)).store.max_bytes for count in (2, 8))
+    assert (few, many) == (500_000_000, 125_000_000)
