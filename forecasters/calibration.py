@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from forecasters.cards import files_table
 from forecasters.dataset import DatasetError, rolling_cases
 from forecasters.fitting import scores_on
 from forecasters.folds import MIN_CASES
@@ -40,7 +41,7 @@ def calibrated_version(
     forecaster.calibrate(cases)
     record = {
         "of_version": model.version,
-        "data": [{"name": file.name, "xxh3_128": file.xxh3_128, "cascades": file.cascades} for file in files],
+        "data": [file.record() for file in files],
         "horizon_seconds": horizon_seconds,
         "seed": seed,
         "cascades": found,
@@ -54,8 +55,9 @@ def calibrated_version(
 
 
 def _must_be_new(model: StoredModel, files: Sequence[DataFile]) -> None:
+    seen = model.trained_on()
     for file in files:
-        if file.xxh3_128 in model.trained_on():
+        if file.xxh3_128 in seen:
             raise UserError(
                 f"{file.name}: {model.name} {model.version} was trained on this file, and on posts that it knows "
                 "its intervals would come out too narrow; give others"
@@ -69,11 +71,10 @@ def _command(model: StoredModel, files: Sequence[DataFile], horizon_seconds: flo
 
 
 def _card(model: StoredModel, record: dict[str, Any]) -> str:
-    files = "\n".join(f"| {file['name']} | {file['cascades']:,} | {file['xxh3_128']} |" for file in record["data"])
     return (
         f"{model.card().rstrip()}\n\n## Intervals calibrated anew\n\n"
         f"Forecasts are those of version {record['of_version']}. Its intervals covered "
         f"{100 * record['coverage_before']:.1f} % of {record['cases']:,} cases (random ages of {record['cascades']:,} "
         "cascades) of the posts below; they were then calibrated on these, which the model was not fitted to.\n\n"
-        f"| file | cascades | xxh3-128 |\n|---|---|---|\n{files}\n\n```\n{record['command']}\n```\n"
+        f"{files_table(record['data'])}\n\n```\n{record['command']}\n```\n"
     )

@@ -58,6 +58,12 @@ def amended_card(spec: str, training: dict[str, Any], rows: Sequence[dict[str, A
     return card(spec, training, measured)
 
 
+def files_table(files: Sequence[dict[str, Any]]) -> str:
+    """The files of a version's record (`DataFile.record`)."""
+    lines = [f"| {file['name']} | {file['cascades']:,} | {file['xxh3_128']} |" for file in files]
+    return "\n".join(["| file | cascades | xxh3-128 |", "|---|---|---|", *lines])
+
+
 def _data(protocol: dict[str, Any]) -> str:
     observed = protocol["observe_seconds"]
     ages = "any (rolling)" if observed == "rolling" else ", ".join(format_duration(age) for age in observed)
@@ -72,9 +78,8 @@ def _data(protocol: dict[str, Any]) -> str:
             f"nothing is fitted but weights and intervals, to all cascades that are not held back; {protocol['split']}"
         )
     seeds = ", ".join(map(str, protocol["seeds"]))
-    lines = [f"| {file['name']} | {file['cascades']:,} | {file['xxh3_128']} |" for file in protocol["data"]]
     return (
-        "| file | cascades | xxh3-128 |\n|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        f"{files_table(protocol['data'])}\n\n"
         f"- ages: {ages}\n- horizon: {format_duration(protocol['horizon_seconds'])}\n"
         f"- split: {how} (seed {protocol['seed']})\n"
         f"- trained with seeds {seeds}; published is seed {protocol['published_seed']}, the best on the validation part"

@@ -76,7 +76,7 @@ class Calibration:
     @classmethod
     def of(cls, forecaster: Forecaster, validation: Sequence[Case]) -> Self | None:
         """None for a forecaster whose intervals are not split conformal ones, and without cases."""
-        if not validation or not isinstance(getattr(forecaster, "intervals", None), ConformalIntervals):
+        if not validation or not isinstance(forecaster.intervals, ConformalIntervals):
             return None
         examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in validation]
         age, _, observed = times_of(examples)

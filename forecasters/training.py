@@ -114,7 +114,7 @@ def train_version(
         "seed": plan.seed,
         "seeds": list(plan.training_seeds),
         "published_seed": best.seed,
-        "data": [{"name": file.name, "xxh3_128": file.xxh3_128, "cascades": file.cascades} for file in files],
+        "data": [file.record() for file in files],
         "command": plan.command([file.name for file in files]),
     }
     stored = store.publish(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast, get_args
 
 from forecasters.dataset import MIN_EVENTS, SplitKind
 from graph.durations import format_duration
@@ -74,3 +74,7 @@ class DataFile:
     name: str
     xxh3_128: str
     cascades: int
+
+    def record(self) -> dict[str, Any]:
+        """What a version's config.json and card say of it."""
+        return asdict(self)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from graph import Cascade, CascadeStore, Event, Kind
 from graph.features import features
+from streams.bench.rows import row
 from streams.bench.state import resident_bytes
 from streams.schedule import Schedule
 
@@ -42,20 +43,6 @@ def _in_own_process(what: str, size: int) -> list[dict[str, Any]]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
-
-
-def _row(
-    name: str, value: float, unit: str, reference: str | None = None, reference_value: float | None = None
-) -> dict[str, Any]:
-    ratio = None if not reference_value else value / reference_value
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": reference,
-        "reference_value": reference_value,
-        "ratio": ratio,
-    }
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -95,11 +82,11 @@ def store(cascades: int) -> list[dict[str, Any]]:
     evicting = _seconds(lambda: live.apply(_post(cascades, cascades), _DAY))
     evicted = cascades + 1 - len(live)
     return [
-        _row(f"memory of a cascade, {cascades:,} live", measured, "bytes", "by the store's own books", booked),
-        _row("a new cascade, the last fifth of them", ended * 1e6, "us", "the first 10,000", begun * 1e6),
-        _row("an event of a live cascade", reshare * 1e6, "us"),
-        _row(f"making room in a full store, {evicted:,} leave", evicting, "s"),
-        _row("the same for each that leaves", evicting / max(1, evicted) * 1e6, "us"),
+        row(f"memory of a cascade, {cascades:,} live", measured, "bytes", "by the store's own books", booked),
+        row("a new cascade, the last fifth of them", ended * 1e6, "us", "the first 10,000", begun * 1e6),
+        row("an event of a live cascade", reshare * 1e6, "us"),
+        row(f"making room in a full store, {evicted:,} leave", evicting, "s"),
+        row("the same for each that leaves", evicting / max(1, evicted) * 1e6, "us"),
     ]
 
 
@@ -112,14 +99,14 @@ def cascade(events: int) -> list[dict[str, Any]]:
     view = grown.view(noon)
     looking = _seconds(lambda: (grown.apply(_undo(1)), grown.view(noon)))
     return [
-        _row(f"memory of an event, {events:,} in a cascade", memory, "bytes", "own books", grown.memory_bytes / events),
-        _row("memory of an event that is kept", memory * events / grown.nodes, "bytes"),
-        _row("an event of it, the last fifth", ended * 1e6, "us", "the first 10,000", begun * 1e6),
-        _row("events counted by the minute", float(grown.binned), "events", "of", float(events)),
-        _row("size at noon", float(grown.size_at(noon)), "events", "with everything kept", events / 2),
-        _row("a view at noon", looking * 1e3, "ms"),
-        _row("features of the view", _seconds(lambda: features(view, _DAY)) * 1e3, "ms"),
-        _row("its durable form, an event", len(grown.snapshot()) / events, "bytes"),
+        row(f"memory of an event, {events:,} in a cascade", memory, "bytes", "own books", grown.memory_bytes / events),
+        row("memory of an event that is kept", memory * events / grown.nodes, "bytes"),
+        row("an event of it, the last fifth", ended * 1e6, "us", "the first 10,000", begun * 1e6),
+        row("events counted by the minute", float(grown.binned), "events", "of", float(events)),
+        row("size at noon", float(grown.size_at(noon)), "events", "with everything kept", events / 2),
+        row("a view at noon", looking * 1e3, "ms"),
+        row("features of the view", _seconds(lambda: features(view, _DAY)) * 1e3, "ms"),
+        row("its durable form, an event", len(grown.snapshot()) / events, "bytes"),
     ]
 
 
@@ -143,14 +130,14 @@ def schedule(forecasts: int) -> list[dict[str, Any]]:
     counting = _seconds(lambda: [pending.due_count(noon) for _ in range(rounds)]) / rounds
     passing = _seconds(lambda: sum(1 for one in pending.all_pending() if one.as_of < noon))
     return [
-        _row(
+        row(
             f"counting what is due of {forecasts:,}",
             counting * 1e6,
             "us",
             "a pass over all that is pending",
             passing * 1e6,
         ),
-        _row("a forecast that falls due, once", parting / forecasts * 2e6, "us"),
+        row("a forecast that falls due, once", parting / forecasts * 2e6, "us"),
     ]
 
 

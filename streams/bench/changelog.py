@@ -16,7 +16,8 @@ from typing import Any, Final
 from confluent_kafka import Producer
 
 from graph import Event
-from streams.bench.installation import PREFIX, BenchWorker, produce, producer, row, send_all
+from streams.bench.installation import PREFIX, BenchWorker, produce, producer, send_all
+from streams.bench.rows import row
 from streams.bench.stream import endless, record
 from streams.broker import EmbeddedBroker
 from streams.kafka_security import KafkaSecurity

@@ -154,17 +154,3 @@ def produce(sender: Producer, topic: str, value: bytes | None, key: bytes, **whe
             return
         except BufferError:
             sender.poll(0.1)
-
-
-def row(
-    name: str, value: float, unit: str, reference: str | None = None, reference_value: float | None = None
-) -> dict[str, Any]:
-    """A row of a benchmark's result."""
-    return {
-        "name": name,
-        "value": float(value),
-        "unit": unit,
-        "reference": reference,
-        "reference_value": None if reference_value is None else float(reference_value),
-        "ratio": float(value / reference_value) if reference_value else None,
-    }

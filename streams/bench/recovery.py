@@ -22,7 +22,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
 from graph import Event, Kind
-from streams.bench.installation import APP_ID, PREFIX, BenchWorker, produce, producer, row, send_all
+from streams.bench.installation import APP_ID, PREFIX, BenchWorker, produce, producer, send_all
+from streams.bench.rows import row
 from streams.bench.stream import DELAY_SPREAD, HOUR, MEDIAN_DELAY_SECONDS, START
 from streams.broker import EmbeddedBroker
 from streams.changelog import changelog_topic

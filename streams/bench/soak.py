@@ -19,7 +19,8 @@ import numpy as np
 from confluent_kafka import Producer
 
 from graph import Event
-from streams.bench.installation import PREFIX, BenchWorker, produce, producer, row
+from streams.bench.installation import PREFIX, BenchWorker, produce, producer
+from streams.bench.rows import row
 from streams.bench.stream import endless, record
 from streams.broker import EmbeddedBroker
 from streams.kafka_security import KafkaSecurity

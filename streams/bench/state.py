@@ -26,6 +26,7 @@ import networkx
 import numpy as np
 
 from graph import Cascade, CascadeStore, Event, Kind, decode_event
+from streams.bench.rows import row
 
 Progress = Callable[[str, float], None]
 """Called with what is being measured and the share of it that is done."""
@@ -58,31 +59,20 @@ def run(
     tell("decoding and views", 1.0)
     sample = f"1 cascade in {NETWORKX_SHARE}"
     return [
-        _row("memory an event", ours["bytes"], "bytes", f"networkx DiGraph, {sample} of the same", theirs["bytes"]),
-        _row("memory an event, target", ours["bytes"], "bytes", "at most", 40.0),
-        _row(
+        row("memory an event", ours["bytes"], "bytes", f"networkx DiGraph, {sample} of the same", theirs["bytes"]),
+        row("memory an event, target", ours["bytes"], "bytes", "at most", 40.0),
+        row(
             f"append rate, {sample}",
             race["cascades"],
             "events/s",
             "networkx add_node and add_edge, the same events in turns",
             race["networkx"],
         ),
-        _row("append rate, all cascades", ours["cascades"], "events/s", None, None),
-        _row("decode and validate rate", decoding, "events/s", None, None),
-        _row(f"view of {_VIEW_NODES} nodes", view_seconds * 1e6, "us", None, None),
-        _row("events measured", float(events), "events", "cascades", float(cascades)),
+        row("append rate, all cascades", ours["cascades"], "events/s", None, None),
+        row("decode and validate rate", decoding, "events/s", None, None),
+        row(f"view of {_VIEW_NODES} nodes", view_seconds * 1e6, "us", None, None),
+        row("events measured", float(events), "events", "cascades", float(cascades)),
     ]
-
-
-def _row(name: str, value: float, unit: str, reference: str | None, reference_value: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": reference,
-        "reference_value": reference_value,
-        "ratio": None if reference_value is None else value / reference_value,
-    }
 
 
 def decoded_per_second() -> float:

@@ -42,16 +42,23 @@ def recovered(store: MemorySegmentStore, config: Settings) -> tuple[Partition, S
     return partition, log
 
 
+def undisturbed_run(
+    rng: random.Random, seed: int, disorder: int, config: Settings
+) -> tuple[list[Event], Partition, list[tuple[object, ...]]]:
+    """A stream in some disorder, a partition that took all of it at once, and the forecasts it then made."""
+    events = sorted(random_stream(seed, cascades=10), key=lambda event: event.time + rng.uniform(0, disorder * 10))
+    partition = Partition(0, config)
+    partition.apply_events(events)
+    partition.watermark.advance_to(1e10)
+    return events, partition, drain(partition)
+
+
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
 def test_a_crash_anywhere_recovers_to_the_undisturbed_state(seed: int, batch: int, disorder: int) -> None:
     """Killed after any number of batches, with any of the forecasts out: state and remaining forecasts are the same."""
     rng = random.Random(seed)
-    events = sorted(random_stream(seed, cascades=10), key=lambda event: event.time + rng.uniform(0, disorder * 10))
     config = settings(allowed_lateness_seconds=5)
-    undisturbed = Partition(0, config)
-    undisturbed.apply_events(events)
-    undisturbed.watermark.advance_to(1e10)
-    expected = drain(undisturbed)
+    events, undisturbed, expected = undisturbed_run(rng, seed, disorder, config)
 
     store = MemorySegmentStore()
     partition, log = recovered(store, config)
@@ -102,12 +109,8 @@ class CrashingStore(MemorySegmentStore):
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
 def test_a_crash_between_the_parts_of_a_large_write_changes_nothing(seed: int, batch: int, disorder: int) -> None:
     rng = random.Random(seed)
-    events = sorted(random_stream(seed, cascades=10), key=lambda event: event.time + rng.uniform(0, disorder * 10))
     config = settings(allowed_lateness_seconds=5)
-    undisturbed = Partition(0, config)
-    undisturbed.apply_events(events)
-    undisturbed.watermark.advance_to(1e10)
-    expected = drain(undisturbed)
+    events, undisturbed, expected = undisturbed_run(rng, seed, disorder, config)
     made: list[tuple[object, ...]] = []
     segments: dict[bytes, bytes] = {}
     with patch.object(segment_parts, "MAX_PART_BYTES", 150), patch.object(segment_log, "MINIMUM_CLEANING_BYTES", 2000):

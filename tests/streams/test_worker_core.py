@@ -317,15 +317,21 @@ async def test_without_shedding_the_input_waits_for_the_forecasts(engine_setting
     await forecasting
 
 
+async def live_rig(settings: Settings, now: float) -> Rig:
+    """A worker whose one partition has just heard of a post of the last seconds."""
+    rig = Rig(settings)
+    await rig.core.own({0})
+    live = cascade_events("live", now - 10, [5.0])
+    await rig.core.ingest({0: [Record(msgspec.json.encode(e), b"live", None, n, now) for n, e in enumerate(live)]}, "t")
+    return rig
+
+
 async def test_an_idle_live_partition_advances_with_the_wall_clock(
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
     monkeypatch.setattr("streams.worker.time.time", lambda: now)
-    rig = Rig(engine_settings)
-    await rig.core.own({0})
-    live = cascade_events("live", now - 10, [5.0])
-    await rig.core.ingest({0: [Record(msgspec.json.encode(e), b"live", None, n, now) for n, e in enumerate(live)]}, "t")
+    rig = await live_rig(engine_settings, now)
     before = rig.core.assigned[0].partition.watermark.value
     await rig.core.tick()
     assert rig.core.assigned[0].partition.watermark.value == before, "not idle for long enough"
@@ -492,10 +498,7 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_forecast_
 ) -> None:
     now = 1_700_000_000.0
     monkeypatch.setattr("streams.worker.time.time", lambda: now)
-    rig = Rig(engine_settings)
-    await rig.core.own({0})
-    live = cascade_events("live", now - 10, [5.0])
-    await rig.core.ingest({0: [Record(msgspec.json.encode(e), b"live", None, n, now) for n, e in enumerate(live)]}, "t")
+    rig = await live_rig(engine_settings, now)
     now += engine_settings.idle_after_seconds + 60
     await rig.core.tick()
     again = Rig(engine_settings)
