@@ -121,6 +121,18 @@ def test_small_validation_parts_move_the_weights_little() -> None:
     assert many[2, 0] > 0.9
 
 
+def test_what_one_age_of_a_validation_part_shows_counts_less_than_the_same_scores_of_the_stream() -> None:
+    rng = np.random.default_rng(8)
+    ages = np.repeat(KNOTS, 20)
+    errors = rng.normal(size=(100, 2)) + np.where(ages == KNOTS[2], 0.5, 0.0)[:, None]
+    errors[ages == KNOTS[2], 0] *= 1.5  # at one age the first expert looks bad
+    prior = BlendPrior.fit(errors, ages)
+    shipped, own = prior.weights(), BlendWeights.solve(prior.moments, prior.anchor)
+    towards_anchor = np.abs(shipped.weights - prior.anchor)[2, 0] / np.abs(own.weights - prior.anchor)[2, 0]
+    assert towards_anchor < 0.5
+    assert 0.0 < abs(shipped.bias[2]) < 0.5 * abs(own.bias[2])
+
+
 def test_weights_change_smoothly_with_age() -> None:
     errors, ages = stream("by age", 2)
     weights = BlendPrior.fit(errors, ages).weights()
