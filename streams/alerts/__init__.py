@@ -1,0 +1,1 @@
+"""Alerts: rules over forecasts, what they open and resolve, and where that goes."""
