@@ -14,6 +14,7 @@ from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
     MAX_SEGMENT_BYTES,
+    FaustOwners,
     FaustPublisher,
     FaustSource,
     committed_reader,
@@ -25,12 +26,17 @@ from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
-from streams.pages import add_pages
+from streams.pages import add_pages, advertised_url, may_read
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
 from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog
+from streams.web.access import Access
+from streams.web.live import LiveAnswers
+from streams.web.peers import Peers
+from streams.web.reader import LiveReader
+from streams.web.routes import add_routes
 from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
 
 log = structlog.get_logger("cascadecast.app")
@@ -91,6 +97,7 @@ def build_app(
         web_host=settings.http_host,
         web_port=settings.http_port,
         web_bind=settings.http_host,
+        canonical_url=advertised_url(settings),
         web_stats_enabled=False,
         web_graph_enabled=False,
         web_router_enabled=False,
@@ -145,6 +152,7 @@ def build_app(
     _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
     add_pages(app, core, changelogs, watchdog, settings.http_secret())
+    _add_live_page(app, core, settings, partitions, table)
     return app
 
 
@@ -243,6 +251,19 @@ def _add_watchdog(app: faust.App, watchdog: Watchdog) -> None:
     async def end(sender: Any, **_: Any) -> None:
         del sender
         watchdog.stop()
+
+
+def _add_live_page(app: faust.App, core: WorkerCore, settings: Settings, partitions: int, table: faust.Table) -> None:
+    token = settings.http_secret()
+    owners = FaustOwners(app, table)
+    peers = Peers(owners.urls, lambda: set(core.assigned), token)
+    answers = LiveAnswers(LiveReader(core, partitions, settings.horizon_seconds), peers)
+    add_routes(app.web.web_app, answers, Access(lambda given: may_read(given, token), settings.http_host))
+
+    @app.on_before_shutdown.connect
+    async def end(sender: Any, **_: Any) -> None:
+        del sender
+        await peers.close()
 
 
 def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> None:

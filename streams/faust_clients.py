@@ -41,6 +41,23 @@ class FaustPublisher:
         await asyncio.gather(*futures)
 
 
+class FaustOwners:
+    """Which worker has which partition, as the group's leader told all of them."""
+
+    def __init__(self, app: faust.App, table: faust.Table) -> None:
+        self._app = app
+        self._table = table
+
+    def urls(self) -> dict[int, str]:
+        """Base URL of the owner of each partition; none of partitions that are on their way."""
+        topic = self._table.changelog_topic.get_topic_name()
+        return {
+            number: str(url).rstrip("/")
+            for url, topics in self._app.router.tables_metadata().items()
+            for number in topics.get(topic, ())
+        }
+
+
 END_SECONDS: Final = 5.0
 """For Kafka to say where a partition ends: the clock of the worker waits for it."""
 

@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(6066, ge=0, le=65535)
+    http_advertised_host: str | None = Field(
+        None,
+        min_length=1,
+        description="Name under which other workers reach this one's pages, so that each answers for all posts; none: "
+        "http_host, or the machine's own name where that is every address.",
+    )
     http_token: SecretStr | None = Field(
         None, description="What a client of /metrics must send as bearer token; the probes need none."
     )

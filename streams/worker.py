@@ -13,20 +13,24 @@ from typing import Protocol
 
 import structlog
 
+from graph import CascadeView
 from streams.answers import give_to_learners
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
 from streams.inference import ForecastService, ModelRun
-from streams.learning import Unscored
+from streams.learning import NOTHING, Unscored
+from streams.lineup import Role
 from streams.metrics import WorkerMetrics
 from streams.outputs import DirectOutputs, Output, Outputs, Publisher, SupersededError
 from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.progress import OutputKey, OutputKind
+from streams.records import ForecastRecord
 from streams.rounds import Matured, Share, shares
 from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
+from streams.web.board import LiveBoard
 
 log = structlog.get_logger("cascadecast.worker")
 
@@ -110,6 +114,7 @@ class WorkerCore:
         self.to_recover: set[int] = set()  # ours, and not read yet
         self.ready = False
         self.rounds_done = 0
+        self.board = LiveBoard(self._lives_here)
         self._recovering: tuple[Partition, SegmentLog] | None = None
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -127,6 +132,16 @@ class WorkerCore:
             {"model": model.name, "version": model.version, "role": role.value}
             for role, model in self._service.lineup.members()
         ]
+
+    def _lives_here(self, cascade_id: str) -> bool:
+        return any(cascade_id in one.partition.store for one in self.assigned.values())
+
+    async def forecast_now(self, partition: Partition, view: CascadeView, as_of: float) -> list[ForecastRecord]:
+        """What the champions say of a cascade at this moment, for whoever asks: neither published nor kept."""
+        learned = partition.learner.learned if self._settings.learn else NOTHING
+        due = Due(partition, view, as_of, "", learned, keep=False)
+        runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, [due])
+        return [record for run in runs if run.role is Role.CHAMPION for record in run.records]
 
     # --- partitions
 
@@ -372,6 +387,8 @@ class WorkerCore:
             metrics.failed.labels(run.model, run.role.value).inc(run.failed)
             metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
             metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
+            if run.role is Role.CHAMPION:
+                self.board.add(run.model, run.records)
         self.rounds_done += 1
         async with self._progress:
             self._progress.notify_all()
