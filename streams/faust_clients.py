@@ -84,6 +84,14 @@ class FaustSource:
             self._app.consumer.resume_partitions([tp])
         await self._app.consumer.seek(tp, offset)
 
+    def last_known_end(self, partition: int) -> int | None:
+        """One past the last offset, as the last fetch told; None before the first."""
+        try:
+            found = self._app.consumer.highwater(self._tp(partition))
+        except (AssertionError, ConsumerNotStarted, KafkaError):  # aiokafka asserts that the partition is ours
+            return None
+        return int(found) if found is not None else None
+
     async def end(self, partition: int) -> int | None:
         """One past the last offset, asked of Kafka: a consumer that fetches no more hears of none. None: no answer."""
         tp = self._tp(partition)

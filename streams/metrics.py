@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from forecasters.blend import BlendForecaster
 from forecasters.learning_ages import KNOTS
@@ -24,6 +24,10 @@ from streams.scores import ScoreRecord
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From a small batch's service time to the point at which a forecast is of no more use within the minute."""
+
+
+FRESHNESS_BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+"""Of event time: from a short forecast_delay_seconds to where a partition no longer counts as live, and beyond."""
 
 
 class WorkerMetrics:
@@ -223,6 +227,33 @@ class WorkerMetrics:
             "Records of other workers' changelogs that this worker's copies lack.",
             registry=self.registry,
         )
+        self.lag_records = Gauge(
+            "cascadecast_input_lag_records",
+            "Records of the events topic that are not part of the state yet.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "cascadecast_input_lag_seconds",
+            "Age, by the broker's clock, of the last record taken in while more wait; 0 when none does.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.freshness = Histogram(
+            "cascadecast_forecast_age_seconds",
+            "How old a forecast is when it is published, by event time; of live partitions only.",
+            buckets=FRESHNESS_BUCKETS,
+            registry=self.registry,
+        )
+        self.partitions = Gauge(
+            "cascadecast_partitions", "Partitions of the events topic, over all workers.", registry=self.registry
+        )
+        self.memory_limit = Gauge(
+            "cascadecast_live_cascades_limit_bytes",
+            "Bound on the bytes of the cascades of one partition; beyond it cascades leave early.",
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
         self.ready = Gauge("cascadecast_ready", "1 when assigned, recovered and loaded.", registry=self.registry)
         for fate in Fate:
             self.events.labels(fate.value)
@@ -272,6 +303,7 @@ class WorkerMetrics:
         label = str(partition)
         for gauge in (
             self.watermark, self.next_offset, self.live_cascades, self.live_bytes, self.state_bytes, self.recovery,
+            self.lag_records, self.lag_seconds,
         ):  # fmt: skip
             gauge.remove(label)
         for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:

@@ -59,6 +59,9 @@ class Source(Protocol):
     async def end(self, partition: int) -> int | None:
         """One past the last offset there is; None where that cannot be told."""
 
+    def last_known_end(self, partition: int) -> int | None:
+        """The same as of the last fetch, without asking."""
+
 
 def parts_below(records: Sequence[Record], limit_bytes: int) -> Iterator[Sequence[Record]]:
     """The records in their order, in parts of at most ``limit_bytes`` of values, or of one record that has more."""
@@ -81,6 +84,7 @@ class Assigned:
     flow: Continuity
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # (watermark reached, broker time of the batch)
     last_arrival_wall: float = field(default_factory=time.time)
+    last_record_time: float = math.nan  # broker time of the last record taken in
     live: bool = False
     skipped_seen: dict[Skipped, int] = field(default_factory=dict)
     unscored_seen: dict[Unscored, int] = field(default_factory=dict)
@@ -125,6 +129,8 @@ class WorkerCore:
         self._stopping = False
         self._fault: BaseException | None = None
         metrics.show_lineup(service.lineup)
+        metrics.partitions.set(settings.partitions)
+        metrics.memory_limit.set(settings.memory_limit_bytes / settings.partitions)
 
     def models(self) -> list[dict[str, str]]:
         """The loaded models, for people."""
@@ -237,6 +243,7 @@ class WorkerCore:
             written = await one.log.append(partition, changes, one.flow.position)
             self.metrics.changelog_bytes.inc(written)
         self._count(changes, len(records))
+        one.last_record_time = records[-1].timestamp
         one.live = self._is_live(partition)
         if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
             one.arrivals.append((partition.watermark.value, records[-1].timestamp))
@@ -429,6 +436,8 @@ class WorkerCore:
         one = self.assigned.get(due.partition.number)
         if one is None or one.partition is not due.partition:
             return
+        if one.live:
+            self.metrics.freshness.observe(max(0.0, now - due.as_of))
         while one.arrivals and one.arrivals[0][0] <= due.as_of:
             one.arrivals.popleft()
         if one.arrivals and not math.isnan(one.arrivals[0][1]):
@@ -482,9 +491,17 @@ class WorkerCore:
             if math.isfinite(one.partition.watermark.value):
                 self.metrics.watermark.labels(label).set(one.partition.watermark.value)
             self.metrics.next_offset.labels(label).set(one.flow.position)
+            self._show_lag(one, label)
             self.metrics.live_cascades.labels(label).set(len(one.partition.store))
             self.metrics.live_bytes.labels(label).set(one.partition.store.bytes)
             self.metrics.state_bytes.labels(label).set(one.log.stored_bytes)
+
+    def _show_lag(self, one: Assigned, label: str) -> None:
+        end = self._source.last_known_end(one.partition.number)
+        waiting = max(0, end - one.flow.position) if end is not None else 0
+        age = time.time() - one.last_record_time
+        self.metrics.lag_records.labels(label).set(waiting)
+        self.metrics.lag_seconds.labels(label).set(max(0.0, age) if waiting and math.isfinite(age) else 0.0)
 
     # --- the end
 

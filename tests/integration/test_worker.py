@@ -126,6 +126,18 @@ def test_two_workers_share_the_partitions_and_change_nothing(
         add_up([one, two], sum(1 for _ in lines(events_file)) + stream.partitions)
         for worker in (one, two):
             assert worker.metrics()["cascadecast_forecasts_made_total"] > 0
+        assert_either_answers_for_all(one, two)
+
+
+def assert_either_answers_for_all(one: Worker, two: Worker) -> None:
+    lists = [json.loads(worker.get("/api/v1/cascades?top=100")[1]) for worker in (one, two)]
+    assert lists[0] == lists[1]
+    assert lists[0]["workers"] == lists[0]["workers_answering"] == 2
+    for post in lists[0]["cascades"][:10]:
+        (status, first), (_, second) = (worker.get(f"/api/v1/cascades/{post['cascade']}") for worker in (one, two))
+        assert (status, first) == (200, second)
+        assert {forecast["model"] for forecast in json.loads(first)["forecasts"]} == {"seismic", "hawkes"}
+        assert json.loads(first)["observed"] == post["observed"]
 
 
 def test_a_killed_worker_goes_on_as_if_nothing_had_happened(

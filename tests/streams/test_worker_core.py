@@ -63,6 +63,9 @@ class Tape:
     async def end(self, partition: int) -> int | None:
         return self.ends.get(partition)
 
+    def last_known_end(self, partition: int) -> int | None:
+        return self.ends.get(partition)
+
 
 class Rig:
     """A worker core over stores in memory."""
