@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.metrics import WorkerMetrics
 from tests.debian_tools import debian_tool
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -23,7 +24,7 @@ WORKER = 'job="cascadecast",instance="worker-1:6066"'
 
 @dataclass(frozen=True)
 class Case:
-    """Series by name and labels, in promtool's notation of values a minute, and whether the alert fires at ``minute``."""
+    """Series by name and labels in promtool's notation, a value a minute; whether the alert fires at ``minute``."""
 
     alert: str
     fires: bool
@@ -55,7 +56,7 @@ def partitions(owned: str) -> dict[str, str]:
     found = {f"cascadecast_partitions{{{WORKER}}}": "4x120"}
     for number in range(3):
         found[f'cascadecast_next_offset{{{WORKER},partition="{number}"}}'] = "0+10x120"
-    found[f'cascadecast_next_offset{{job="cascadecast",instance="worker-2:6066",partition="3"}}'] = owned
+    found['cascadecast_next_offset{job="cascadecast",instance="worker-2:6066",partition="3"}'] = owned
     return found
 
 
@@ -144,14 +145,15 @@ CASES = [
         | counters("cascadecast_cascades_departed_total", 'reason="evicted"', 0, 500),
     ),
     Case("CascadecastStandbyBehind", True, 60, counters("cascadecast_standby_records_remaining", "", 10, 20_000)),
-    Case("CascadecastStandbyBehind", False, 60, {f"cascadecast_standby_records_remaining{{{WORKER}}}": "900000-5000x120"}),
+    Case(
+        "CascadecastStandbyBehind", False, 60,
+        {f"cascadecast_standby_records_remaining{{{WORKER}}}": "900000-5000x120"},
+    ),
 ]  # fmt: skip
 
 
 def rules() -> list[dict[str, Any]]:
-    return [
-        rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
-    ]
+    return [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
 ALERTS = [rule for rule in rules() if "alert" in rule]
@@ -214,3 +216,10 @@ def test_recording_rules_are_named_level_metric_operation() -> None:
     for rule in rules():
         if "record" in rule:
             assert re.fullmatch(r"[a-z_]+:cascadecast_[a-z_]+:[a-z0-9_]+", rule["record"]), rule["record"]
+
+
+def test_the_metrics_of_a_worker_are_as_prometheus_wants_them(promtool: Path) -> None:
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=WorkerMetrics().render(), capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stderr.decode()) == (0, "")
