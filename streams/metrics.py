@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from forecasters.blend import BlendForecaster
 from forecasters.learning_ages import KNOTS
+from graph import Departure, RejectReason
 from streams.blending import model_key
 from streams.learned import Learned
 from streams.learning import Unscored
@@ -255,6 +256,11 @@ class WorkerMetrics:
         )
         ProcessCollector(registry=self.registry)
         self.ready = Gauge("cascadecast_ready", "1 when assigned, recovered and loaded.", registry=self.registry)
+        # There from the first scrape on, so that a rate can be told of the first one too.
+        for rejected in RejectReason:
+            self.dead_letters.labels(rejected.value)
+        for departure in Departure:
+            self.departed.labels(departure.value)
         for fate in Fate:
             self.events.labels(fate.value)
         for reason in Skipped:
