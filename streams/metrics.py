@@ -8,6 +8,7 @@ due = made + skipped + in flight, and published by champions = made x champions 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -31,6 +32,10 @@ FRESHNESS_BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.
 """Of event time: from a short forecast_delay_seconds to where a partition no longer counts as live, and beyond."""
 
 
+def _listed(values: type[StrEnum]) -> str:
+    return ", ".join(value.value for value in values)
+
+
 class WorkerMetrics:
     """The metrics of one worker, in a registry of its own."""
 
@@ -42,7 +47,7 @@ class WorkerMetrics:
         )
         self.events = Counter(
             "cascadecast_events",
-            "Records by what became of them; every record meets exactly one fate.",
+            f"Records by what became of them; every record meets exactly one fate: {_listed(Fate)}.",
             ["fate"],
             registry=self.registry,
         )
@@ -62,7 +67,10 @@ class WorkerMetrics:
             registry=self.registry,
         )
         self.dead_letters = Counter(
-            "cascadecast_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
+            "cascadecast_dead_letters",
+            f"Dead letters by reason: {_listed(RejectReason)}.",
+            ["reason"],
+            registry=self.registry,
         )
         self.rewinds = Counter(
             "cascadecast_rewinds", "Times that records passed over were asked for again.", registry=self.registry
@@ -70,7 +78,7 @@ class WorkerMetrics:
         self.due = Counter("cascadecast_forecasts_due", "Forecasts that fell due.", registry=self.registry)
         self.skipped = Counter(
             "cascadecast_forecasts_skipped",
-            "Due forecasts not made, by reason.",
+            f"Due forecasts not made, by reason: {_listed(Skipped)} (another worker has the partition and makes it).",
             ["reason"],
             registry=self.registry,
         )
@@ -99,7 +107,8 @@ class WorkerMetrics:
         )
         self.withheld = Counter(
             "cascadecast_outputs_withheld",
-            "Outputs made again after a crash and not published again, by kind; with exactly_once only.",
+            f"Outputs made again after a crash and not published again, with exactly_once only, by kind: "
+            f"{_listed(OutputKind)}.",
             ["kind"],
             registry=self.registry,
         )
@@ -133,7 +142,7 @@ class WorkerMetrics:
         )
         self.unscored = Counter(
             "cascadecast_forecasts_unscored",
-            "Forecasts that were to be scored and could not be, by reason.",
+            f"Forecasts that were to be scored and could not be, by reason: {_listed(Unscored)}.",
             ["reason"],
             registry=self.registry,
         )
@@ -182,12 +191,16 @@ class WorkerMetrics:
         )
         self.next_offset = Gauge(
             "cascadecast_next_offset",
-            "Offset of the events topic at which the state goes on.",
+            "Offset of the events topic at which the state goes on: the truth about lag. After a rebalance the group's "
+            "committed offset may lie beyond records that are still to be read again, or stop behind what was.",
             ["partition"],
             registry=self.registry,
         )
         self.departed = Counter(
-            "cascadecast_cascades_departed", "Cascades that left memory, by why.", ["reason"], registry=self.registry
+            "cascadecast_cascades_departed",
+            f"Cascades that left memory, by why: {_listed(Departure)}.",
+            ["reason"],
+            registry=self.registry,
         )
         self.live_bytes = Gauge(
             "cascadecast_live_cascades_bytes",

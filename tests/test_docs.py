@@ -18,8 +18,7 @@ from graph import Event, Rejected, RejectReason, decode_event
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
 from streams.dead_letters import dead_letter_headers
-from streams.metrics import WorkerMetrics
-from streams.partition import Fate, Record, Skipped
+from streams.partition import Record
 from streams.records import ForecastRecord
 from streams.settings import Settings
 from streams.topics import declared_topics
@@ -229,23 +228,6 @@ def test_headers_and_reasons_of_dead_letters_are_described() -> None:
     assert names([row[0] for row in table(KAFKA, "Dead letters")]) == headers + [
         reason.value for reason in RejectReason
     ]
-
-
-def test_every_metric_is_described_with_its_labels() -> None:
-    described = {names([row[0]])[0]: row[1] for row in table(KAFKA, "Metrics")}
-    assert described == {
-        f"{metric._name}_total" if metric._type == "counter" else metric._name: ", ".join(metric._labelnames)
-        for metric in vars(WorkerMetrics()).values()
-        if hasattr(metric, "_labelnames")
-    }
-
-
-@pytest.mark.parametrize(
-    ("metric", "values"), [("cascadecast_events_total", Fate), ("cascadecast_forecasts_skipped_total", Skipped)]
-)
-def test_every_fate_and_every_reason_is_named(metric: str, values: type[Fate] | type[Skipped]) -> None:
-    meaning = next(row[2] for row in table(KAFKA, "Metrics") if row[0] == f"`{metric}`")
-    assert names([meaning]) == [value.value for value in values]
 
 
 def test_every_key_of_an_evaluation_is_described_in_its_order() -> None:
