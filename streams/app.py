@@ -16,11 +16,11 @@ from streams.faust_clients import (
     MAX_SEGMENT_BYTES,
     FaustPublisher,
     FaustSource,
-    committed_reader,
     transactional_producers,
 )
 from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
 from streams.inference import ForecastService
+from streams.kafka_groups import committed_reader
 from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
