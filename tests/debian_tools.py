@@ -45,14 +45,20 @@ class Pin:
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, the Debian package it is in, and pinned versions of that by machine, the older release first."""
+    """A program's Debian package, and pinned versions of that by machine, the older release first.
+
+    Debian's program looks for its ``data`` at an absolute place. One that is unpacked elsewhere is made to look in its
+    working directory instead; run it in `data_directory`.
+    """
 
     package: str
+    data: str
     pins: dict[str, tuple[Pin, ...]]
 
 
 _ALERTMANAGER: Final = Tool(
     "prometheus-alertmanager",
+    "/usr/share/prometheus/alertmanager",
     {
         "x86_64": (
             Pin(
@@ -79,6 +85,7 @@ _ALERTMANAGER: Final = Tool(
 
 _PROMETHEUS: Final = Tool(
     "prometheus",
+    "/usr/share/prometheus/web",
     {
         "x86_64": (
             Pin(
@@ -138,6 +145,11 @@ def find_tool(program: str) -> Path:
     return found
 
 
+def data_directory(program: Path, tool: str) -> Path:
+    """Where the files lie that come with a program that was found; its working directory."""
+    return program.parents[2] / TOOLS[tool].data.lstrip("/")
+
+
 def cache_directory() -> Path:
     """Where fetched packages are unpacked."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -155,6 +167,8 @@ def _fetch(tool: Tool, directory: Path, program: str) -> None:
                 if not (root / "usr" / "bin" / program).is_file():
                     refused.append(f"the package {tool.package} found holds no {program}")
                     continue
+                for one in (root / "usr" / "bin").iterdir():
+                    _relocate(one, tool.data)
                 shutil.rmtree(directory, ignore_errors=True)
                 root.rename(directory)
                 return
@@ -162,6 +176,12 @@ def _fetch(tool: Tool, directory: Path, program: str) -> None:
         f"{program} is not installed and its package cannot be fetched ({'; '.join(refused)}); "
         f"Debian, Ubuntu: apt install {tool.package}"
     )
+
+
+def _relocate(program: Path, data: str) -> None:
+    """Let it look in its working directory: a path of the same length, since Go's strings know theirs."""
+    here = b"." + b"/" * (len(data) - 1)
+    program.write_bytes(program.read_bytes().replace(data.encode(), here))
 
 
 def _by_apt(tool: Tool, refused: list[str]) -> Iterator[Callable[[Path], None]]:
@@ -173,7 +193,7 @@ def _by_apt(tool: Tool, refused: list[str]) -> Iterator[Callable[[Path], None]]:
             # As the user that runs this: apt's own could not write here, and warns.
             run = subprocess.run(
                 ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=", tool.package],
-                cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS, stdin=subprocess.DEVNULL, check=False,
+                cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             refused.append(f"apt-get did not answer within {FETCH_SECONDS} s")
