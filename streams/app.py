@@ -17,16 +17,17 @@ from streams.faust_clients import (
     FaustOwners,
     FaustPublisher,
     FaustSource,
-    committed_reader,
     transactional_producers,
 )
 from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
 from streams.inference import ForecastService
+from streams.kafka_groups import committed_reader
 from streams.lineup_loading import LineupLoader
 from streams.metrics import WorkerMetrics
 from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
-from streams.pages import add_pages, advertised_url, may_read
+from streams.page_access import may_read
+from streams.pages import add_pages
 from streams.partition import Record
 from streams.settings import Settings
 from streams.topics import WATERMARK_HEADER
@@ -34,7 +35,7 @@ from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog
 from streams.web.access import Access
 from streams.web.live import LiveAnswers
-from streams.web.peers import Peers
+from streams.web.peers import Peers, advertised_url
 from streams.web.reader import LiveReader
 from streams.web.routes import add_routes
 from streams.worker import IDLE_CHECK_SECONDS, WorkerCore

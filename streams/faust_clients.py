@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import faust
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted
 
+from streams.kafka_groups import aiokafka_config
 from streams.outputs import Message
 from streams.settings import Settings
 
@@ -21,9 +20,6 @@ MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 
 MAX_REQUEST_BYTES = MAX_SEGMENT_BYTES + 1024 * 1024
 """The largest segment and its framing; a dead letter, Kafka's largest record and its headers, is smaller."""
-
-RETRY_SECONDS = 0.2
-"""Before Kafka is asked again what it could not answer yet."""
 
 
 class FaustPublisher:
@@ -114,39 +110,7 @@ def transactional_producers(settings: Settings) -> Callable[[str], AIOKafkaProdu
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=int(settings.delivery_timeout_seconds * 1000),
             transaction_timeout_ms=int(settings.delivery_timeout_seconds * 1000),
-            **_client_config(settings),
+            **aiokafka_config(settings),
         )
 
     return new_producer
-
-
-def committed_reader(settings: Settings) -> Callable[[str, TopicPartition], Awaitable[tuple[int, str]]]:
-    """Reads a group's committed offset and its metadata; the offset is negative where there is none."""
-
-    async def read(group: str, place: TopicPartition) -> tuple[int, str]:
-        # Not by librdkafka: its Python client reads metadata beyond their end.
-        admin = AIOKafkaAdminClient(**_client_config(settings))
-        await admin.start()
-        deadline = time.monotonic() + settings.delivery_timeout_seconds
-        try:
-            while True:
-                try:
-                    found = (await admin.list_consumer_group_offsets(group, partitions=[place]))[place]
-                except KafkaError as error:  # the group's coordinator may still have to be found
-                    if not error.retriable or time.monotonic() > deadline:
-                        raise
-                    await asyncio.sleep(RETRY_SECONDS)
-                else:
-                    return found.offset, found.metadata
-        finally:
-            await admin.close()
-
-    return read
-
-
-def _client_config(settings: Settings) -> dict[str, Any]:
-    return {
-        "bootstrap_servers": [server.strip() for server in settings.bootstrap_servers.split(",")],
-        "client_id": "cascadecast",
-        **settings.kafka_security().aiokafka(),
-    }

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-import socket
-
 import faust
 from faust.web import Request, Response, View
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from streams.page_access import may_read
 from streams.readiness import ChangelogReading, look, show
-from streams.settings import Settings
 from streams.watchdog_thread import Watchdog
 from streams.worker import WorkerCore
-
-
-def may_read(authorization: str | None, token: str | None) -> bool:
-    """Whether a request with this Authorization header may read everything."""
-    if token is None:
-        return True
-    scheme, _, given = (authorization or "").partition(" ")
-    # In constant time: how long it takes must not tell how much of a guess was right.
-    return hmac.compare_digest(given.strip().encode(), token.encode()) and scheme.lower() == "bearer"
-
-
-def advertised_url(settings: Settings) -> str:
-    """Where other workers find this one's pages."""
-    host = settings.http_advertised_host
-    if host is None:
-        host = socket.gethostname() if settings.http_host in ("0.0.0.0", "::", "") else settings.http_host
-    return f"http://[{host}]:{settings.http_port}" if ":" in host else f"http://{host}:{settings.http_port}"
 
 
 def add_pages(

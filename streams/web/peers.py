@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -10,12 +11,22 @@ from urllib.parse import quote
 import aiohttp
 import structlog
 
+from streams.settings import Settings
+
 log = structlog.get_logger("cascadecast.web")
 
 ANSWER_SECONDS: Final = 2.0
 """Longer than any page should take; a worker that recovers or is gone must not hold up the others' answers."""
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+
+
+def advertised_url(settings: Settings) -> str:
+    """Where other workers find this one's pages."""
+    host = settings.http_advertised_host
+    if host is None:
+        host = socket.gethostname() if settings.http_host in ("0.0.0.0", "::", "") else settings.http_host
+    return f"http://[{host}]:{settings.http_port}" if ":" in host else f"http://{host}:{settings.http_port}"
 
 
 class Peers:

@@ -20,10 +20,11 @@ from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
 from streams.changelog import changelog_topic
-from streams.faust_clients import committed_reader, transactional_producers
+from streams.faust_clients import transactional_producers
 from streams.faust_internals import TableSegmentStore
 from streams.forecast_file import forecast_events
 from streams.inference import load_service
+from streams.kafka_groups import committed_reader
 from streams.outputs import Output, SupersededError, TransactionalOutputs
 from streams.progress import OutputKey, OutputKind
 from streams.settings import Settings

@@ -14,7 +14,7 @@ from streams.broker.listener import OPEN, Listener
 from streams.doctor import check_broker
 from streams.kafka_clients import connect, kafka_client_config
 from streams.kafka_security import PLAINTEXT, KafkaSecurity
-from streams.pages import may_read
+from streams.page_access import may_read
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 SECRETS = {
