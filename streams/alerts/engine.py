@@ -52,7 +52,7 @@ class PartitionAlerts:
         self._slot = math.nan
         self._ranks = Ranks({})
         self._bar = 0
-        self.journal = Journal(slot_start)
+        self.journal = Journal(slot_start, book.current.population_seconds)
         self.withheld: Counter[tuple[str, Withheld]] = Counter()
         self.on_withheld: Callable[[Rule, ForecastRecord, Withheld], None] | None = None
 

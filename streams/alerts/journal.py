@@ -21,10 +21,11 @@ Key = tuple[float, str, str]
 class Journal:
     """The present ledger, the lagging one, and the steps between them."""
 
-    def __init__(self, slot_start: Callable[[float], float]) -> None:
+    def __init__(self, slot_start: Callable[[float], float], population_seconds: float) -> None:
+        """``population_seconds``: how long who was how large is remembered."""
         self._slot_start = slot_start
         self.now = Ledger(slot_start)
-        self.population_seconds = 0.0
+        self.population_seconds = population_seconds
         self._lagging = Ledger(slot_start)
         self._snapshot: bytes | None = None
         self._steps: dict[Key, Step] = {}
