@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
-from graph import Event, Watermark
+from graph import Cascade, Event, Watermark
 from streams.alerts.records import AlertRecord
 from streams.alerts.rules import RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
@@ -91,13 +91,16 @@ class FileRun:
         rules: RuleSet | None = None,
         on_alert: Callable[[AlertRecord], None] | None = None,
         numbers: Iterable[int] | None = None,
+        on_departed: Callable[[Iterable[Cascade], float], None] | None = None,
     ) -> None:
-        """``numbers``: those of the partitions that this run has, None for all."""
+        """``numbers``: those of the partitions that this run has, None for all. ``on_departed`` gets the cascades that
+        leave memory, with the watermark."""
         self._settings = settings
         self._service = service
         self._counts = counts
         self._on_score = on_score
         self._on_alert = on_alert
+        self._on_departed = on_departed
         self._knowing = True
         book = RuleBook(rules)
         wanted = range(settings.partitions) if numbers is None else sorted(numbers)
@@ -110,8 +113,11 @@ class FileRun:
         for event in batch:
             parts.setdefault(self._number_of(event.cascade), []).append(event)
         for number, part in parts.items():
-            changes = self.partitions[number].apply_events(part)
+            partition = self.partitions[number]
+            changes = partition.apply_events(part)
             self._counts.fates += changes.fates
+            if self._on_departed is not None and changes.departed:
+                self._on_departed(changes.departed, partition.watermark.value)
 
     def end_at(self, watermark: float) -> None:
         """No event will follow: everything up to ``watermark`` falls due."""

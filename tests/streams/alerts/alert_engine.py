@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from graph import Event
 from streams.alerts.moment import Quantity
@@ -108,15 +109,15 @@ def play(
     """Apply the events in batches cut where told, and everything that is due after each."""
     models, partition, told = service(config), Partition(0, config, RuleBook(rules)), Told()
     edges = [0, *sorted(cuts), len(events)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         partition.apply_events(events[start:stop])
         finish(partition, models, config, told, limit)
     end(partition, events, models, config, told)
     return told, partition
 
 
-def recovered(store: MemorySegmentStore, config: Settings, rules: RuleSet) -> tuple[Partition, SegmentLog]:
-    partition, log = Partition(0, config, RuleBook(rules)), SegmentLog(store)
+def recovered(store: MemorySegmentStore, config: Settings, book: RuleBook) -> tuple[Partition, SegmentLog]:
+    partition, log = Partition(0, config, book), SegmentLog(store)
     asyncio.run(log.recover(partition))
     return partition, log
 
@@ -124,15 +125,14 @@ def recovered(store: MemorySegmentStore, config: Settings, rules: RuleSet) -> tu
 def crashing_run(
     events: Sequence[Event],
     config: Settings,
-    rules: Callable[[int], RuleSet],
+    rules: RuleSet,
     rng: random.Random,
     batch: int,
     told: Told,
 ) -> Partition:
-    """Play with crashes anywhere: what was computed may be acknowledged or not. ``rules``: those of each owner."""
-    models, store = service(config), MemorySegmentStore()
-    owner = 0
-    partition, log = recovered(store, config, rules(owner))
+    """Play with crashes anywhere: what was computed may be acknowledged or not."""
+    models, store, book = service(config), MemorySegmentStore(), RuleBook(rules)
+    partition, log = recovered(store, config, book)
     position = reached = 0
     while position < len(events):
         changes = apply(partition, events[position : position + batch], position)
@@ -145,10 +145,9 @@ def crashing_run(
                 if acknowledged or rng.random() < 0.9:
                     partition.published(due)
         if rng.random() < 0.3:
-            owner += 1
-            partition, log = recovered(store, config, rules(owner))
+            partition, log = recovered(store, config, book)
             position = max(0, position - rng.randrange(3 * batch))
-    partition, log = recovered(store, config, rules(owner + 1))
+    partition, log = recovered(store, config, book)
     apply(partition, events, 0)
     end(partition, events, models, config, told)
     return partition

@@ -1,0 +1,19 @@
+"""``cascadecast alerts``: check rules, try them on a recorded stream."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import typer
+
+COMMAND_MODULES: Final = ("alert_check", "alert_trial")
+"""In the order in which ``--help`` shows them; each adds its command to the group."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Rules that turn forecasts into alerts.", no_args_is_help=True)
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"streams.cli.{name}").register(group)
+    app.add_typer(group, name="alerts")
