@@ -30,7 +30,7 @@ class QuietHours:
         """Of texts such as ``22:30-06:00``. Raises ValueError that says what is wrong with a span or the zone."""
         try:
             place = ZoneInfo(zone)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):  # unknown, a directory, no name at all
             raise ValueError(f"there is no time zone {zone!r}; give an IANA name, such as Europe/Berlin") from None
         return cls(tuple(_span(text) for text in spans), place)
 
