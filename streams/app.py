@@ -10,6 +10,8 @@ from typing import Any, Final
 import faust
 import structlog
 
+from streams.alerts.rule_watch import RuleWatch
+from streams.alerts.rules import RuleBook
 from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
@@ -130,6 +132,8 @@ def build_app(
         help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
+    book = RuleBook()
+    rule_watch = RuleWatch(settings.alert_rules, book, metrics) if settings.alert_rules is not None else None
     core = WorkerCore(
         settings,
         service,
@@ -138,6 +142,7 @@ def build_app(
         lambda number: TableSegmentStore(table, number),
         metrics,
         _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
+        book,
     )
     app.cascadecast = core
     _add_agent(app, core, source, settings)
@@ -152,6 +157,8 @@ def build_app(
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
+    if rule_watch is not None:
+        _add_rule_watch(app, rule_watch, core, settings.alert_rules_poll_seconds)
     add_pages(app, core, changelogs, watchdog, settings.http_secret())
     _add_live_page(app, core, settings, partitions, table)
     return app
@@ -271,3 +278,9 @@ def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> 
     @app.task
     async def follow_the_model_store() -> None:
         await watch.run(poll_seconds)
+
+
+def _add_rule_watch(app: faust.App, watch: RuleWatch, core: WorkerCore, poll_seconds: float) -> None:
+    @app.task
+    async def follow_the_alert_rules() -> None:
+        await watch.run(poll_seconds, core.rules_changed)

@@ -7,7 +7,8 @@ due = made + skipped + in flight, and published by champions = made x champions 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -15,6 +16,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from forecasters.blend import BlendForecaster
 from forecasters.learning_ages import KNOTS
 from graph import Departure, RejectReason
+from streams.alerts.records import AlertState
+from streams.alerts.rules import RuleSet
+from streams.alerts.standings import Withheld
 from streams.blending import model_key
 from streams.learned import Learned
 from streams.learning import Unscored
@@ -114,6 +118,38 @@ class WorkerMetrics:
         )
         self.backlog = Gauge(
             "cascadecast_forecasts_waiting", "Forecasts that are due and wait.", registry=self.registry
+        )
+        self.alerts = Counter(
+            "cascadecast_alerts",
+            "Alert records acknowledged by Kafka.",
+            ["rule", "severity", "state"],
+            registry=self.registry,
+        )
+        self.alerts_withheld = Counter(
+            "cascadecast_alerts_withheld",
+            "Posts that fulfilled a rule and opened no alert, once for each reason.",
+            ["rule", "reason"],
+            registry=self.registry,
+        )
+        self.alerts_open = Gauge(
+            "cascadecast_alerts_open", "Alerts that are open now.", ["rule"], registry=self.registry
+        )
+        self.alert_latency = Histogram(
+            "cascadecast_alert_latency_seconds",
+            "Wall time from the broker's timestamp of the batch that made its forecast due to an alert's publication.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.rules = Gauge(
+            "cascadecast_alert_rules_info",
+            "The rules in force; the value is how many.",
+            ["digest"],
+            registry=self.registry,
+        )
+        self.rules_failures = Counter(
+            "cascadecast_alert_rules_reload_failures",
+            "Changed rules files that were refused; the rules in force stayed.",
+            registry=self.registry,
         )
         self.latency = Histogram(
             "cascadecast_event_to_forecast_seconds",
@@ -282,6 +318,25 @@ class WorkerMetrics:
             self.unscored.labels(why.value)
         for kind in OutputKind:
             self.withheld.labels(kind.value)
+
+    def show_rules(self, rules: RuleSet) -> None:
+        """Tell which rules are in force; each has its series from the first scrape on."""
+        self.rules.clear()
+        self.rules.labels(rules.digest).set(len(rules.rules))
+        for rule in rules.rules:
+            self.alerts_open.labels(rule.name)
+            for state in AlertState:
+                self.alerts.labels(rule.name, rule.severity.value, state.value)
+            for why in Withheld:
+                self.alerts_withheld.labels(rule.name, why.value)
+
+    def show_open_alerts(self, partitions: Iterable[Tally[str]]) -> None:
+        """Show how many alerts are open, by rule."""
+        found = sum(partitions, Tally[str]())
+        for (rule,) in list(self.alerts_open._metrics):
+            self.alerts_open.labels(rule).set(found[rule])
+        for rule, number in found.items():
+            self.alerts_open.labels(rule).set(number)
 
     def observe_scores(self, records: Sequence[ScoreRecord]) -> None:
         """Count published scores and show how good the last ones were."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,9 +27,12 @@ from graph import (
 )
 from graph.events import MAX_TIME
 from graph.watermark import Evidence
+from streams.alerts.engine import AlertChange, PartitionAlerts
+from streams.alerts.rules import RuleBook
 from streams.heard import Heard
 from streams.learned import Learned, Truth
 from streams.learning import NOTHING, PartitionLearner
+from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
 
@@ -108,7 +111,8 @@ class Changes:
 class Partition:
     """Live cascades, watermark and schedule of one partition."""
 
-    def __init__(self, number: int, settings: Settings) -> None:
+    def __init__(self, number: int, settings: Settings, rules: RuleBook | None = None) -> None:
+        """``rules`` None: there are no alerts, and those that are open are resolved."""
         self.number = number
         self._settings = settings
         self.store = CascadeStore(
@@ -122,11 +126,14 @@ class Partition:
         self.heard = Heard()
         self.schedule = Schedule(settings.forecast_delay_seconds)
         self.learner = PartitionLearner(settings)
+        self.alerts = PartitionAlerts(settings, rules or RuleBook(), self.learner.slot_start)
         self.skipped: Counter[Skipped] = Counter()
         self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
         self._truths: list[Truth] = []
+        self._untold: list[Due | Pending] = []  # taken, and not told to the alerts; a pending one was withdrawn
+        self._alert_changes: list[AlertChange] = []
 
     def apply_records(self, records: Sequence[Record], *, check_keys: bool) -> Changes:
         """Decode and apply a batch. With ``check_keys``, an event whose key is not its cascade is set aside."""
@@ -210,26 +217,30 @@ class Partition:
         for cascade in leaving:
             changes.left.append((cascade.id, until))
             changes.departed.append(cascade)
-            self.learner.let_go(cascade, grown_out=self.store.leaves_at(cascade) < until)
+            grown_out = self.store.leaves_at(cascade) < until
+            self.learner.let_go(cascade, grown_out=grown_out)
+            self.alerts.let_go(cascade, self._reached(), grown_out=grown_out)
 
     def unforecast_since(self) -> float:
-        """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good), and all scores
-        that they rest on."""
+        """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good), all scores
+        that they rest on, and all alerts that they or event time brought."""
         in_flight = min(self._in_flight, default=math.inf)
-        return self.learner.unlearned_since(min(self._reached(), in_flight))
+        return self.alerts.unresolved_since(self.learner.unlearned_since(min(self._reached(), in_flight)))
 
     def _reached(self) -> float:
         """All forecasts with an earlier ``as_of`` have been taken, and their truths cannot change any more."""
         return min(self.schedule.next_as_of(), self.watermark.value)
 
-    def out_before(self, dues: Iterable[Due]) -> float:
-        """All forecasts with an earlier ``as_of`` are out, or were skipped for good, once ``dues`` are."""
-        others = self._in_flight - Counter(due.as_of for due in dues)
-        return min(self._reached(), min(others, default=math.inf))
+    def out_before(self, dues: Iterable[Due], changes: Iterable[AlertChange] = ()) -> float:
+        """All forecasts and alerts as of earlier times are out, or were skipped for good, once these are."""
+        others = self._in_flight - Counter([due.as_of for due in dues] + [change.record.as_of for change in changes])
+        return self.alerts.unresolved_since(min(self._reached(), min(others, default=math.inf)))
 
     def has_due(self) -> bool:
-        """Whether a forecast is due and waits, or scores are."""
-        return self.schedule.is_due(self.watermark.value) or self.learner.is_behind(self._reached())
+        """Whether a forecast is due and waits, or scores are, or alerts are to be resolved."""
+        reached = self._reached()
+        behind = self.learner.is_behind(reached) or self.alerts.is_behind(reached)
+        return behind or self.schedule.is_due(self.watermark.value)
 
     def backlog(self) -> int:
         """Forecasts that are due and wait."""
@@ -238,10 +249,14 @@ class Partition:
     def take_due(self, limit: int, *, overloaded: bool = False) -> list[Due]:
         """Take up to ``limit`` due forecasts of one slot; each must be given back to `published` once it is out.
 
-        Answers that are to be kept must be given to the learner before the next call. With ``overloaded``, forecasts
-        of several slots may come at once: then they use what is known by now.
+        Answers that are to be kept must be given to the learner before the next call, and all to `tell_alerts`. With
+        ``overloaded``, forecasts of several slots may come at once: then they use what is known by now.
         """
         self._learn()
+        if self._untold:  # what was withdrawn, where there was nothing else
+            self.tell_alerts({})
+        self.alerts.advance(self._reached(), self.store.get)
+        self._gather_alerts()
         if overloaded:
             chosen, superseded = self.schedule.due_most_promising(self.watermark.value, limit, self._promise)
             self.skipped[Skipped.SUPERSEDED] += len(superseded)
@@ -254,12 +269,45 @@ class Partition:
             found = self._view_or_reason(pending)
             if isinstance(found, Skipped):
                 self.skipped[found] += 1
+                if found is Skipped.WITHDRAWN and self.alerts.is_active:
+                    self._in_flight[pending.as_of] += 1
+                    self._untold.append(pending)
                 continue
             self._in_flight[pending.as_of] += 1
             keep = self.learner.reserve(found, pending.as_of)
             learned = self.learner.learned if self._settings.learn else NOTHING
             taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
+            if self.alerts.is_active:
+                self._untold.append(taken[-1])
         return taken
+
+    def tell_alerts(self, champions: Mapping[tuple[str, float], ForecastRecord]) -> None:
+        """What the champion said of what was taken last, by cascade and as_of; it may have failed on some."""
+        untold, self._untold = self._untold, []
+        for one in untold:
+            if isinstance(one, Pending):
+                self.alerts.withdrawn(one.cascade, one.as_of)
+            elif (forecast := champions.get((one.cascade, one.as_of))) is not None:
+                self.alerts.tell(forecast, one.view)
+        self._gather_alerts()
+        for one in untold:
+            if isinstance(one, Pending):
+                self._settle(one.as_of)
+
+    def _gather_alerts(self) -> None:
+        changes = self.alerts.take_changes()
+        self._in_flight.update(change.record.as_of for change in changes)
+        self._alert_changes += changes
+
+    def take_alerts(self) -> list[AlertChange]:
+        """What became of alerts since the last call; must be given back to `alerted` once it is out."""
+        taken, self._alert_changes = self._alert_changes, []
+        return taken
+
+    def alerted(self, changes: Sequence[AlertChange]) -> None:
+        """The alerts' records are out, with every acknowledgement asked for."""
+        for change in changes:
+            self._settle(change.record.as_of)
 
     def _learn(self) -> None:
         """Score and learn from what matured before the present slot of event time began."""

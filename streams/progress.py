@@ -30,13 +30,18 @@ class OutputKind(StrEnum):
     FORECAST = "forecast"
     SCORE = "score"
     DEAD_LETTER = "dead-letter"
+    ALERT = "alert"
+
+
+_BY_TIME: Final = frozenset({OutputKind.FORECAST, OutputKind.ALERT})
 
 
 @dataclass(frozen=True, slots=True)
 class OutputKey:
     """What makes an output itself: the same forecast made again has the same key, whichever model speaks.
 
-    ``at`` is the as_of of a forecast, the time of maturity of a score, the offset of a dead letter's original.
+    ``at`` is the as_of of a forecast or an alert, the time of maturity of a score, the offset of a dead letter's
+    original; NaN for an alert whose time does not follow from the input: such a one is never taken for out.
     """
 
     kind: OutputKind
@@ -45,15 +50,16 @@ class OutputKey:
 
     def digest(self) -> bytes:
         """Eight bytes that tell it from others."""
-        return xxhash.xxh3_64_digest(f"{self.cascade}\x1f{self.at!r}".encode())
+        kind = "\x1falert" if self.kind is OutputKind.ALERT else ""
+        return xxhash.xxh3_64_digest(f"{self.cascade}\x1f{self.at!r}{kind}".encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Outputs that are out.
 
-    Forecasts come in the order of their as_of, so one time tells of nearly all of them; those beyond it are noted one
-    by one. Scores come in whole slots and dead letters in the order of offsets, so there one number tells all.
+    Forecasts and alerts come in the order of their as_of, so one time tells of nearly all of them; those beyond it are
+    noted one by one. Scores come in whole slots and dead letters in the order of offsets: there one number tells all.
     """
 
     forecasts_before: float = -math.inf
@@ -70,13 +76,13 @@ class Progress:
         return key.at < self.forecasts_before or key.digest() in self.beyond
 
     def after(self, keys: list[OutputKey], forecasts_before: float) -> Progress:
-        """With these outputs out too, and all forecasts as of times before ``forecasts_before``.
+        """With these outputs out too, and all forecasts and alerts as of times before ``forecasts_before``.
 
-        Of more than `MAX_REMEMBERED` forecasts beyond that time the latest are not noted: they may be repeated.
+        Of more than `MAX_REMEMBERED` such outputs beyond that time the latest are not noted: they may be repeated.
         """
         before = max(self.forecasts_before, forecasts_before)
         beyond = {digest: at for digest, at in self.beyond.items() if at >= before}
-        beyond |= {key.digest(): key.at for key in keys if key.kind is OutputKind.FORECAST and key.at >= before}
+        beyond |= {key.digest(): key.at for key in keys if key.kind in _BY_TIME and key.at >= before}
         if len(beyond) > MAX_REMEMBERED:
             beyond = dict(sorted(beyond.items(), key=lambda item: item[1])[:MAX_REMEMBERED])
         return Progress(

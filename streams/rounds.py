@@ -1,11 +1,14 @@
-"""One round of forecasts and scores on its way from the models to the topics."""
+"""One round of forecasts, scores and alerts on its way from the models to the topics."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from streams.alerts.engine import AlertChange
+from streams.alerts.records import AlertRecord
 from streams.inference import ModelRun
 from streams.learned import Truth
 from streams.lineup import Role
@@ -19,35 +22,45 @@ FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecast
 """A challenger is heard by whoever compares, never by who acts on forecasts."""
 
 SCORES_TOPIC: Final = "scores"
+ALERTS_TOPIC: Final = "alerts"
 
 Matured = tuple[Partition, list[Truth]]
 """What became known in one partition."""
 
+Alerted = tuple[Partition, list[AlertChange]]
+"""What is to be told of one partition's alerts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A partition's part of a round: its outputs, each with the run or the score it comes from."""
+    """A partition's part of a round: its outputs, each with the run, the score or the alert it comes from."""
 
     partition: Partition
     dues: list[Due]
     truths: list[Truth]
-    outputs: list[tuple[Output, ModelRun | ScoreRecord]]
+    changes: list[AlertChange]
+    outputs: list[tuple[Output, ModelRun | ScoreRecord | AlertRecord]]
 
     def settle(self) -> None:
         """Tell the partition that all of it is out."""
         self.partition.scored(self.truths)
+        self.partition.alerted(self.changes)
         for due in self.dues:
             self.partition.published(due)
 
 
 def shares(
-    dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured], horizon_seconds: float
+    dues: Sequence[Due],
+    runs: Sequence[ModelRun],
+    matured: Sequence[Matured],
+    alerted: Sequence[Alerted],
+    horizon_seconds: float,
 ) -> list[Share]:
     """The round parted by partition: each partition's outputs go out by themselves."""
     found: dict[int, Share] = {}
 
     def share(partition: Partition) -> Share:
-        return found.setdefault(id(partition), Share(partition, [], [], []))
+        return found.setdefault(id(partition), Share(partition, [], [], [], []))
 
     for partition, truths in matured:
         one = share(partition)
@@ -64,9 +77,20 @@ def shares(
             message = (forecast.cascade.encode(), encode_record(forecast), list[tuple[str, bytes]]())
             key = OutputKey(OutputKind.FORECAST, forecast.as_of, forecast.cascade)
             partition_of[forecast.cascade].outputs.append((Output(FORECAST_TOPICS[run.role], message, key), run))
+    for partition, changes in alerted:
+        one = share(partition)
+        one.changes.extend(changes)
+        one.outputs.extend((_alert(change), change.record) for change in changes)
     return list(found.values())
 
 
 def _score(record: ScoreRecord, matures: float) -> Output:
     message = (record.cascade.encode(), encode_record(record), list[tuple[str, bytes]]())
     return Output(SCORES_TOPIC, message, OutputKey(OutputKind.SCORE, matures, record.cascade))
+
+
+def _alert(change: AlertChange) -> Output:
+    record = change.record
+    message = (record.cascade.encode(), encode_record(record), list[tuple[str, bytes]]())
+    at = record.as_of if change.fixed else math.nan
+    return Output(ALERTS_TOPIC, message, OutputKey(OutputKind.ALERT, at, record.cascade))

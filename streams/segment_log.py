@@ -17,6 +17,8 @@ from typing import Final
 
 from graph import Cascade
 from graph.delta import is_whole
+from streams.alerts.standings import Mark, Step
+from streams.alerts.stored import StoredAlerts
 from streams.footprints import Footprint, cost_of, needed_of
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
@@ -76,6 +78,8 @@ class SegmentLog:
         self._newest: tuple[bytes, bytes] | None = None
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
+        self._alerts: bytes | None = None  # the ledger of alerts as last written
+        self._alerts_in: bytes | None = None  # the segment it was written in
 
     @property
     def segments(self) -> int:
@@ -112,6 +116,7 @@ class SegmentLog:
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
+        alerts = StoredAlerts()
         last: Segment | None = None
         records = list(in_order(self._store.items()))
         if records:
@@ -126,6 +131,8 @@ class SegmentLog:
             if one.value is None:
                 continue
             last = unpack(one.value)
+            if alerts.take(one.epoch, last):
+                self._alerts_in = keys[0]
             for chunk in last.chunks:
                 known = live.get(chunk.cascade)
                 if known is None or (chunk.index > known[-1].index and is_whole(chunk.data)):
@@ -151,6 +158,8 @@ class SegmentLog:
             self._restore(partition, live, pending, left, last)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
             partition.learner.restore(kept.values(), self._learned, last.unforecast_since)
+            self._alerts = alerts.snapshot
+            alerts.restore(partition.alerts, last.unforecast_since)
         return len(self._segments)
 
     def _restore(
@@ -224,8 +233,13 @@ class SegmentLog:
         pending: list[Pending],
         left: list[tuple[str, float]],
         kept: list[Kept] | None = None,
+        again: tuple[list[Step], list[Mark]] = ([], []),
     ) -> int:
         since = partition.unforecast_since()
+        journal = partition.alerts.journal
+        alerts = journal.state_at(since)
+        newly_alerted = alerts is not self._alerts or (self._alerts_in is None and alerts is not None)
+        steps, marks = journal.take_unwritten()
         learned = partition.learner.state_at(since)
         newly_learned = learned is not self._learned or (self._learned_in is None and learned is not NOTHING)
         segment = Segment(
@@ -240,12 +254,17 @@ class SegmentLog:
             learned.snapshot() if newly_learned else None,
             partition.watermark.evidence(),
             partition.heard.until,
+            alerts if newly_alerted else None,
+            again[0] + steps,
+            again[1] + marks,
         )
         records = split(pack(segment))
         keys = [KEY.pack(self.epoch, self._sequence + at) for at in range(len(records))]
         self._sequence += len(records)
         if newly_learned:
             self._learned, self._learned_in = learned, keys[0]
+        if newly_alerted:
+            self._alerts, self._alerts_in = alerts, keys[0]
         for key, value in zip(keys, records, strict=True):
             await self._store.put(key, value)
         written = sum(map(len, records))
@@ -269,12 +288,13 @@ class SegmentLog:
         pending: list[Pending] = []
         left: list[tuple[str, float]] = []
         kept: list[Kept] = []
+        again: tuple[list[Step], list[Mark]] = ([], [])
         doomed: list[bytes] = []
         since = partition.unforecast_since()
         reclaimed = 0
         for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
             stored = self.stored_bytes - reclaimed
-            needed = self.needed_bytes + partition.learner.bytes_needed
+            needed = self.needed_bytes + partition.learner.bytes_needed + partition.alerts.journal.bytes_needed
             if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
             doomed.append(key)
@@ -294,13 +314,20 @@ class SegmentLog:
                 if at > partition.watermark.value - DEPARTED_MEMORY_SECONDS and cascade not in self._footprints
             )
             kept.extend(one for one in segment.kept if partition.learner.is_needed(one, since))
+            steps, marks = partition.alerts.journal.needed(segment.steps, segment.marks)
+            again[0].extend(steps)
+            again[1].extend(marks)
             if key == self._learned_in:
                 self._learned_in = None  # is written again
+            if key == self._alerts_in:
+                self._alerts_in = None
         if not doomed:
             return 0
         # The survivors are durable before what they survived from is gone.
-        needed_again = chunks or pending or left or kept or (self._learned_in is None and self._learned is not NOTHING)
-        written = await self._write(partition, chunks, pending, left, kept) if needed_again else 0
+        needed_again = any((chunks, pending, left, kept, *again))
+        needed_again |= self._learned_in is None and self._learned is not NOTHING
+        needed_again |= self._alerts_in is None and self._alerts is not None
+        written = await self._write(partition, chunks, pending, left, kept, again) if needed_again else 0
         for key in doomed:
             for each in (key, *self._further.pop(key, ())):
                 await self._store.delete(each)

@@ -18,6 +18,7 @@ import zstandard
 
 from graph.errors import UserError
 from graph.watermark import Evidence
+from streams.alerts.standings import Mark, Step
 from streams.kept import Kept
 
 STATE_VERSION: Final = 2
@@ -67,6 +68,9 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
     clock: Evidence | None = None  # what the watermark rests on
     heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
+    alerts: bytes | None = None  # the ledger of alerts at the slot of unforecast_since, where it has changed
+    steps: list[Step] = []  # what forecasts and event time changed in it since
+    marks: list[Mark] = []  # posts with open alerts that left memory
 
 
 class _Version(msgspec.Struct, array_like=True, frozen=True):

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
         description="Partitions of the events topic, each of which learns for itself; read from Kafka by a worker, "
         "a setting for a run over a file.",
     )
+    alert_rules: Path | None = Field(
+        None, description="TOML file of alert rules, followed by running workers; none: no alerts."
+    )
 
     # --- bounds
     max_events_per_cascade: int = Field(
@@ -151,6 +154,9 @@ class Settings(BaseSettings):
     )
     models_poll_seconds: float = Field(
         5.0, gt=0, description="Wall time between two looks at the model store for newly promoted versions."
+    )
+    alert_rules_poll_seconds: float = Field(
+        5.0, gt=0, description="Wall time between two looks at the file of alert rules."
     )
     models_dir: Path = Field(Path("models"), description="Model store beside the shipped weights.")
     batch_max_events: int = Field(2000, ge=1, le=4000)

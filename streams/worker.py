@@ -14,6 +14,10 @@ from typing import Protocol
 import structlog
 
 from graph import CascadeView
+from streams.alerts.records import AlertRecord
+from streams.alerts.rules import RuleBook
+from streams.alerts.standings import Withheld
+from streams.alerts.telling import tell_partitions
 from streams.answers import give_to_learners
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
@@ -25,7 +29,7 @@ from streams.outputs import DirectOutputs, Output, Outputs, Publisher, Supersede
 from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.progress import OutputKey, OutputKind
 from streams.records import ForecastRecord
-from streams.rounds import Matured, Share, shares
+from streams.rounds import Alerted, Matured, Share, shares
 from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
@@ -88,6 +92,7 @@ class Assigned:
     live: bool = False
     skipped_seen: dict[Skipped, int] = field(default_factory=dict)
     unscored_seen: dict[Unscored, int] = field(default_factory=dict)
+    withheld_seen: dict[tuple[str, Withheld], int] = field(default_factory=dict)
     due_seen: int = 0
     advancing: bool = False  # by the wall clock, which is not durable yet
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -105,10 +110,12 @@ class WorkerCore:
         open_store: Callable[[int], SegmentStore],
         metrics: WorkerMetrics,
         outputs: Outputs | None = None,
+        rules: RuleBook | None = None,
     ) -> None:
-        """``outputs`` None: through ``publisher``, at least once."""
+        """``outputs`` None: through ``publisher``, at least once. ``rules`` None: no alerts."""
         self._settings = settings
         self._service = service
+        self._rules = rules or RuleBook()
         self._publisher = publisher
         self._outputs: Outputs = outputs or DirectOutputs(publisher)
         self._source = source
@@ -174,7 +181,7 @@ class WorkerCore:
 
     async def _recover(self, number: int, still_ours: Callable[[], bool]) -> None:
         started = time.perf_counter()
-        partition = Partition(number, self._settings)
+        partition = Partition(number, self._settings, self._rules)
         segments = SegmentLog(self._open_store(number))
         self._recovering = partition, segments
         # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
@@ -293,6 +300,10 @@ class WorkerCore:
             metrics.departed.labels(why.value).inc(number)
         metrics.counted_only.inc(changes.counted_only)
 
+    def rules_changed(self) -> None:
+        """Other rules are in force: open alerts of rules that are gone end."""
+        self._wake.set()
+
     async def _hold_back(self) -> None:
         """Without shedding, input waits until the forecasts have caught up."""
         async with self._progress:
@@ -314,7 +325,8 @@ class WorkerCore:
         """
         while not self._stopping and self._fault is None:
             dues, matured = self._collect()
-            if not dues and not matured:
+            alerted = self._tell_alerts((), ()) if not dues else []
+            if not dues and not matured and not alerted:
                 self._wake.clear()
                 if not self._anything_due():
                     await self._wake.wait()
@@ -323,9 +335,11 @@ class WorkerCore:
             runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
             answers = [answer for run in runs for answer in run.answers]
             give_to_learners(dues, answers, self._settings.horizon_seconds)  # before anything more is taken
+            if dues:
+                alerted = self._tell_alerts(dues, runs)
             while len(self._rounds) >= ROUNDS_IN_FLIGHT:
                 await asyncio.wait(self._rounds, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._publish(dues, runs, matured))
+            task = asyncio.create_task(self._publish(dues, runs, matured, alerted))
             self._rounds.add(task)
             task.add_done_callback(self._round_ended)
             self._computing = False
@@ -386,8 +400,25 @@ class WorkerCore:
             self.metrics.unscored.labels(why.value).inc(number - one.unscored_seen.get(why, 0))
             one.unscored_seen[why] = number
 
-    async def _publish(self, dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured]) -> None:
-        parted = shares(dues, runs, matured, self._settings.horizon_seconds)
+    def _tell_alerts(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> list[Alerted]:
+        """Tell the partitions what the champion said, and gather what is to be told of their alerts."""
+        partitions = {id(one.partition): one.partition for one in self.assigned.values() if not one.advancing}
+        partitions |= {id(due.partition): due.partition for due in dues}
+        tell_partitions(partitions.values(), runs, self._service.lineup)
+        self._count_withheld_alerts()
+        return [(one, changes) for one in partitions.values() if (changes := one.take_alerts())]
+
+    def _count_withheld_alerts(self) -> None:
+        for one in self.assigned.values():
+            for key, number in one.partition.alerts.withheld.items():
+                rule, why = key
+                self.metrics.alerts_withheld.labels(rule, why.value).inc(number - one.withheld_seen.get(key, 0))
+                one.withheld_seen[key] = number
+
+    async def _publish(
+        self, dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured], alerted: Sequence[Alerted]
+    ) -> None:
+        parted = shares(dues, runs, matured, alerted, self._settings.horizon_seconds)
         await asyncio.gather(*(self._publish_share(share) for share in parted))
         metrics = self.metrics
         for run in runs:
@@ -404,7 +435,9 @@ class WorkerCore:
         partition = share.partition
         outputs = [output for output, _ in share.outputs]
         try:
-            out = await self._outputs.publish(partition.number, outputs, partition.out_before(share.dues))
+            out = await self._outputs.publish(
+                partition.number, outputs, partition.out_before(share.dues, share.changes)
+            )
         except SupersededError:
             self.metrics.skipped.labels(Skipped.MOVED.value).inc(len(share.dues))
             await self._drop_superseded(partition)
@@ -412,11 +445,15 @@ class WorkerCore:
         self._count_withheld(outputs, out)
         published = {id(output) for output in out}
         scores: list[ScoreRecord] = []
+        alerted: set[tuple[str, float]] = set()
         for output, origin in share.outputs:
             if id(output) not in published:
                 continue
             if isinstance(origin, ScoreRecord):
                 scores.append(origin)
+            elif isinstance(origin, AlertRecord):
+                alerted.add((origin.cascade, origin.as_of))
+                self.metrics.alerts.labels(origin.rule, origin.severity.value, origin.state.value).inc()
             else:
                 self.metrics.published.labels(origin.model, origin.role.value).inc()
         self.metrics.observe_scores(scores)
@@ -424,7 +461,9 @@ class WorkerCore:
         share.settle()
         now = time.time()
         for due in share.dues:
-            self._observe_latency(due, now)
+            seconds = self._observe_latency(due, now)
+            if seconds is not None and (due.cascade, due.as_of) in alerted:
+                self.metrics.alert_latency.observe(seconds)
 
     async def _drop_superseded(self, partition: Partition) -> None:
         """Another worker publishes for the partition: forget it, until a rebalance gives it back."""
@@ -432,16 +471,19 @@ class WorkerCore:
         if one is not None and one.partition is partition:
             await self.disown(partition.number)
 
-    def _observe_latency(self, due: Due, now: float) -> None:
+    def _observe_latency(self, due: Due, now: float) -> float | None:
         one = self.assigned.get(due.partition.number)
         if one is None or one.partition is not due.partition:
-            return
+            return None
         if one.live:
             self.metrics.freshness.observe(max(0.0, now - due.as_of))
         while one.arrivals and one.arrivals[0][0] <= due.as_of:
             one.arrivals.popleft()
-        if one.arrivals and not math.isnan(one.arrivals[0][1]):
-            self.metrics.latency.observe(max(0.0, now - one.arrivals[0][1]))
+        if not one.arrivals or math.isnan(one.arrivals[0][1]):
+            return None
+        seconds = max(0.0, now - one.arrivals[0][1])
+        self.metrics.latency.observe(seconds)
+        return seconds
 
     # --- time
 
@@ -454,6 +496,7 @@ class WorkerCore:
                 await self._advance(one, now - self._settings.allowed_lateness_seconds)
             await self._read_on(one, silence)
             self._show(one)
+        self.metrics.show_open_alerts(one.partition.alerts.open_now() for one in self.assigned.values())
 
     async def _read_on(self, one: Assigned, silence: float) -> None:
         """Ask again for records that were asked for, or that lie in Kafka while none comes."""

@@ -52,6 +52,8 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     lang: str | None
     followers: int | None
     labels: dict[str, str]  # of the rule, for whoever routes alerts
+    importance: float = 0.0  # octaves; see `streams.alerts.moment.importance_of`
+    event: str = ""  # id of the last event that the forecast included
 
 
 def alert_key(rule: str, cascade: str, opened_as_of: float) -> str:

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group.command("recovery")(recovery)
     group.command("changelog")(changelog)
     group.command("soak")(soak)
+    group.command("alerts")(alerts)
     app.add_typer(group, name="bench")
 
 
@@ -100,6 +101,22 @@ def soak(
 
     started = perf_counter()
     _show("bench soak", run(SoakPlan(minutes, rate, models=models), _say), json, started)
+
+
+def alerts(
+    seconds: Annotated[float, typer.Option(min=20, help="Half at full speed, half live.")] = 120.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Live events a second; half of what a worker keeps up with, if not given."),
+    ] = None,
+    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "trees",
+    json: Json = False,
+) -> None:
+    """Time from an event to its alert at a consumer, at half of the rate that a worker keeps up with."""
+    from streams.bench.alerts import AlertPlan, run
+
+    started = perf_counter()
+    _show("bench alerts", run(AlertPlan(seconds, rate, models), _say), json, started)
 
 
 def _say(what: str) -> None:

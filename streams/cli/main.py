@@ -15,6 +15,7 @@ COMMAND_MODULES: Final = (
     "demo",
     "worker",
     "forecast",
+    "alerts",
     "replay",
     "simulate",
     "import_",

@@ -23,6 +23,9 @@ def worker(
     data_dir: Annotated[Path | None, typer.Option(help="Local copy of the durable state; one a worker.")] = None,
     models: Annotated[str | None, typer.Option(help="Comma-separated: name, name@version or name@alias.")] = None,
     http_port: Annotated[int | None, typer.Option(help="Port of /metrics, /healthz and /readyz.")] = None,
+    alert_rules: Annotated[
+        Path | None, typer.Option(help="TOML file of alert rules, followed while the worker runs.")
+    ] = None,
     shed: Annotated[
         bool | None,
         typer.Option("--shed/--no-shed", help="Under overload supersede waiting forecasts, or hold back the input."),
@@ -34,6 +37,7 @@ def worker(
 
     Every setting can be given as CASCADECAST_<NAME> or in a TOML file; further options go to Faust's worker.
     """
+    from streams.alerts.rule_file import load_rules
     from streams.app import build_app
     from streams.inference import load_service
     from streams.lineup_loading import LineupLoader
@@ -47,10 +51,13 @@ def worker(
         data_dir=data_dir,
         models=models,
         http_port=http_port,
+        alert_rules=alert_rules,
         shed=shed,
         log_format=log_format,
     )
     settings.http_secret()  # says what is wrong with it before anything is started
+    if settings.alert_rules is not None:
+        load_rules(settings.alert_rules)
     security = settings.kafka_security()
     _require_free(settings.http_host, settings.http_port)
     handler = configure_logging(settings.log_level, settings.log_format)

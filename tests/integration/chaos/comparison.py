@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +17,7 @@ from streams.state_export import CascadeState
 from streams.state_verify import PartitionVerdict
 from tests.integration.chaos.expected import Expected, Records
 
-NUMBERS: Final = frozenset({"expected", "low", "high", "growth_per_hour", "squared_log_error"})
+NUMBERS: Final = frozenset({"expected", "low", "high", "growth_per_hour", "squared_log_error", "importance"})
 """Batched arithmetic may differ in the last bits; everything else must be equal."""
 
 TOLERANCE: Final = 1e-4
@@ -51,6 +52,20 @@ def compare_records(name: str, messages: Iterable[Message], expected: Records, f
             for record in published
             if record["id"] in expected and (difference := _difference(record, expected[record["id"]]))
         ],
+    )
+
+
+def compare_lives(messages: Iterable[Message], findings: Findings) -> None:
+    """Every alert is opened once and resolved once, whatever else was said of it."""
+    states: dict[str, Counter[str]] = {}
+    for record in {
+        record["id"]: record for record in (json.loads(one.value() or b"null") for one in messages)
+    }.values():
+        states.setdefault(record["alert"], Counter())[record["state"]] += 1
+    findings.counts["alerts opened"] = len(states)
+    findings.note(
+        "alerts without one beginning and one end",
+        [(alert, dict(seen)) for alert, seen in states.items() if (seen["opened"], seen["resolved"]) != (1, 1)],
     )
 
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from graph import Event, Kind
+from streams.alerts.records import AlertRecord
+from streams.alerts.rule_file import load_rules
 from streams.forecast_file import forecast_events
 from streams.inference import load_service
 from streams.murmur2 import partition_of
 from streams.partition import Fate, Partition
+from streams.records import ForecastRecord
 from streams.scores import ScoreRecord
 from streams.settings import Settings
 from tests.integration.single_pass import Totals, totals
 
 DRAIN_SECONDS: Final = 5400.0
 """Past the horizon of every post: all forecasts fall due and all scores are known."""
+
+RULES: Final = Path(__file__).with_name("rules.toml")
 
 Records = dict[str, dict[str, Any]]
 """By id."""
@@ -32,6 +38,7 @@ class Expected:
 
     forecasts: Records
     scores: Records
+    alerts: Records
     totals: Totals
     must_live: frozenset[str]
 
@@ -39,16 +46,22 @@ class Expected:
 def undisturbed(events: list[Event], strays: list[Event], settings: Settings) -> Expected:
     """One pass over the stream by the product's engine, and one by dictionaries."""
     scores: list[ScoreRecord] = []
-    run = forecast_events(events, settings, load_service(settings), drain_seconds=DRAIN_SECONDS, on_score=scores.append)
-    forecasts = {record.id: json.loads(msgspec.json.encode(record)) for record in run}
+    alerts: list[AlertRecord] = []
+    run = forecast_events(
+        events, settings, load_service(settings), drain_seconds=DRAIN_SECONDS, on_score=scores.append,
+        rules=load_rules(RULES), on_alert=alerts.append,
+    )  # fmt: skip
+    forecasts = _by_id(run)
     accepted, must_live = _accepted(events, settings)
     found = totals(msgspec.to_builtins(event) for event in accepted)
     if settings.retention_seconds > 1e8:  # else they left before they came
         found |= totals(msgspec.to_builtins(event) for event in strays)
         must_live |= {event.cascade for event in strays}
-    return Expected(
-        forecasts, {score.id: json.loads(msgspec.json.encode(score)) for score in scores}, found, frozenset(must_live)
-    )
+    return Expected(forecasts, _by_id(scores), _by_id(alerts), found, frozenset(must_live))
+
+
+def _by_id(records: Iterable[ForecastRecord | ScoreRecord | AlertRecord]) -> Records:
+    return {record.id: json.loads(msgspec.json.encode(record)) for record in records}
 
 
 def _accepted(events: Sequence[Event], settings: Settings) -> tuple[list[Event], set[str]]:

@@ -21,12 +21,13 @@ from streams.state_verify import verify_state
 from tests.integration.chaos.comparison import (
     Findings,
     compare_dead_letters,
+    compare_lives,
     compare_records,
     compare_repeats,
     compare_state,
     compare_with_events,
 )
-from tests.integration.chaos.expected import Expected, undisturbed
+from tests.integration.chaos.expected import RULES, Expected, undisturbed
 from tests.integration.chaos.installation import Installation, NotSettledError
 from tests.integration.chaos.schedule import ALL_KINDS, Kind, Schedule, schedule
 from tests.integration.chaos.stream import HORIZON_SECONDS, ChaosStream, Pool, make_stream, simulated_pool
@@ -57,6 +58,7 @@ def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
     """
     return {
         "models": ("blend", "hawkes"),
+        "alert_rules": RULES,
         "models_dir": models_dir,
         "horizon_seconds": HORIZON_SECONDS,
         "forecast_delay_seconds": 120.0,
@@ -134,9 +136,11 @@ def _play(
             seconds = plan.settle_seconds
         kafka = installation.stream
         findings.counts["commits behind"] = sum(end - committed for committed, end in kafka.progress())
-        found = {name: kafka.messages(name) for name in ("events", "forecasts", "scores", "dead-letters")}
+        found = {name: kafka.messages(name) for name in ("events", "forecasts", "scores", "alerts", "dead-letters")}
         compare_records("forecasts", found["forecasts"], expected.forecasts, findings)
         compare_records("scores", found["scores"], expected.scores, findings)
+        compare_records("alerts", found["alerts"], expected.alerts, findings)
+        compare_lives(found["alerts"], findings)
         compare_dead_letters(found["events"], found["dead-letters"], findings)
         if settings.processing_guarantee == "exactly_once":
             compare_repeats(findings)

@@ -24,6 +24,7 @@ def test_faults_change_nothing_that_comes_out(kafka_jars: None, tmp_path: Path) 
     assert verdict["equal"], verdict
     assert verdict["forecasts"] > 500
     assert verdict["scores"] > 100
+    assert verdict["alerts opened"] > 20
     assert verdict["dead letters"] > 30
     assert sum(fault["struck"] for fault in verdict["faults"]) >= 3
 

@@ -1,0 +1,197 @@
+"""Read a file of alert rules (TOML), and say of what cannot be meant where it stands and how to mend it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from graph.errors import UserError
+from streams.alerts.moment import Quantity
+from streams.alerts.quiet_hours import QuietHours
+from streams.alerts.records import Severity
+from streams.alerts.rule_fields import FieldError, Fields, line_of
+from streams.alerts.rules import Condition, Rule, RuleSet
+
+MAX_RULES: Final = 100
+"""Each is looked at with every forecast, and names a time series."""
+
+FILE_KEYS: Final = ("cap_per_hour", "quiet_hours", "time_zone", "population_hours", "population_minimum", "rule")
+
+LASTING: Final = {
+    "expected": Quantity.EXPECTED,
+    "lower_bound": Quantity.LOW,
+    "probability": Quantity.PROBABILITY,
+    "top_share": Quantity.TOP_SHARE,
+    "growth_per_hour": Quantity.GROWTH,
+    "observed_per_hour": Quantity.RATE,
+    "acceleration": Quantity.ACCELERATION,
+    "importance": Quantity.IMPORTANCE,
+}
+"""Conditions that rise and fall: an open alert is resolved when they no longer hold, with some room."""
+
+OPENING: Final = {
+    "followers": (Quantity.FOLLOWERS, False),
+    "most_followers": (Quantity.FOLLOWERS, True),
+    "observed": (Quantity.OBSERVED, False),
+    "most_observed": (Quantity.OBSERVED, True),
+    "age": (Quantity.AGE, False),
+    "most_age": (Quantity.AGE, True),
+}
+"""Conditions of opening alone."""
+
+RULE_KEYS: Final = (
+    "name", "description", "severity", "labels", *LASTING, "reaches", *OPENING, "sources", "languages",
+    "resolve_factor", "resolve", "cool_down", "update_factor", "ignores_quiet_hours", "ignores_cap",
+)  # fmt: skip
+
+DEFAULT_RESOLVE_FACTOR: Final = 0.7
+"""Forecasts of one post wander by a fifth; an alert must not flap with them."""
+
+DEFAULT_UPDATE_FACTOR: Final = 1.5
+
+
+class RulesError(UserError):
+    """A file of rules cannot be read, or says what cannot be meant."""
+
+
+def load_rules(path: Path) -> RuleSet:
+    """The rules of a file. Raises RulesError with file, line, what is wrong and the mend."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise RulesError(f"{path}: cannot read the rules: {error.strerror}; name a file that can be read") from None
+    except UnicodeDecodeError as error:
+        raise RulesError(f"{path}: not valid TOML: not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
+    return parse_rules(text, str(path))
+
+
+def parse_rules(text: str, name: str) -> RuleSet:
+    """The rules of a file's text; ``name`` is told in errors."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise RulesError(f"{name}: not valid TOML: {error}; docs/alerts.md shows the form") from None
+    try:
+        return _rule_set(document)
+    except FieldError as error:
+        raise RulesError(f"{name}:{line_of(text, error.table, error.key)}: {error}") from None
+
+
+def _rule_set(document: dict[str, Any]) -> RuleSet:
+    fields = Fields(document, FILE_KEYS, "the file")
+    tables = document.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise fields.wrong("rule", "rule is no list of tables", "begin each rule with [[rule]]")
+    rules: dict[str, Rule] = {}
+    for number, table in enumerate(tables):
+        own = Fields(table, RULE_KEYS, f"rule {number + 1}", number)
+        rule = _rule(own)
+        if rule.name in rules:
+            raise own.wrong("name", f"there is another rule {rule.name!r}", "give each a name of its own")
+        rules[rule.name] = rule
+        if len(rules) > MAX_RULES:
+            raise own.wrong("name", f"it is one more than the {MAX_RULES} there may be", "join some of them")
+    return RuleSet(
+        tuple(rules.values()),
+        fields.number("cap_per_hour", above=0.0),
+        _quiet_hours(fields),
+        3600.0 * (fields.number("population_hours", above=0.0, most=168.0) or 24.0),
+        int(fields.number("population_minimum", least=1.0, most=1e9) or 200),
+    )
+
+
+def _quiet_hours(fields: Fields) -> QuietHours | None:
+    spans, zone = fields.texts("quiet_hours"), fields.text("time_zone")
+    if spans is None:
+        if zone is not None:
+            raise fields.wrong("time_zone", "time_zone is of no use without quiet_hours", "add them, or leave it out")
+        return None
+    try:
+        QuietHours.parse((), zone or "UTC")
+    except ValueError as error:
+        raise FieldError(None, "time_zone", str(error)) from None
+    try:
+        return QuietHours.parse(spans, zone or "UTC")
+    except ValueError as error:
+        raise FieldError(None, "quiet_hours", str(error)) from None
+
+
+def _rule(fields: Fields) -> Rule:
+    name = fields.text("name")
+    if name is None:
+        raise fields.wrong("name", "it has no name", 'add name = "..."')
+    conditions = _lasting(fields) + _opening(fields)
+    if not conditions:
+        offered = ", ".join((*LASTING, *OPENING))
+        raise fields.wrong(
+            "name", f"{name!r} has no condition and would open an alert for every post", f"add {offered}"
+        )
+    sources, languages = fields.texts("sources"), fields.texts("languages")
+    update = fields.number("update_factor", above=1.0)
+    return Rule(
+        name,
+        tuple(conditions),
+        Severity(fields.choice("severity", [one.value for one in Severity]) or Severity.WARNING),
+        fields.text("description") or "",
+        None if sources is None else frozenset(sources),
+        None if languages is None else frozenset(languages),
+        fields.labels("labels"),
+        fields.seconds("cool_down") or 0.0,
+        DEFAULT_UPDATE_FACTOR if update is None else update,
+        fields.flag("ignores_quiet_hours"),
+        fields.flag("ignores_cap"),
+    )
+
+
+def _lasting(fields: Fields) -> list[Condition]:
+    bounds = _bounds(fields)
+    own = fields.table("resolve")
+    if own is not None and "resolve_factor" in fields:
+        raise fields.wrong("resolve_factor", "resolve and resolve_factor exclude each other", "leave one of them out")
+    keep = None if own is None else _bounds(fields.within("resolve", own, tuple(LASTING)))
+    factor = fields.number("resolve_factor", above=0.0, most=1.0) or DEFAULT_RESOLVE_FACTOR
+    level = fields.number("reaches", above=0.0)
+    if ("probability" in fields) != ("reaches" in fields):
+        there, other = ("probability", "reaches") if "probability" in fields else ("reaches", "probability")
+        raise fields.wrong(there, f"{there} is of no use without {other}", f"add {other} or leave {there} out")
+    found = []
+    for key, bound in bounds.items():
+        at_most = key == "top_share"
+        if keep is None:
+            kept: float | None = min(1.0, bound / factor) if at_most else bound * factor
+        else:
+            kept = keep.pop(key, None)
+            if kept is not None and (kept < bound if at_most else kept > bound):
+                side = "below" if at_most else "above"
+                raise fields.wrong("resolve", f"resolve has {key} {side} the rule's own", "it must leave some room")
+        found.append(Condition(LASTING[key], bound, kept, at_most, level if key == "probability" and level else _NONE))
+    if keep:
+        raise fields.wrong(
+            "resolve", f"resolve has {min(keep)}, which is no condition of the rule", "add it, or leave it"
+        )
+    return found
+
+
+_NONE: Final = float("nan")
+
+
+def _bounds(fields: Fields) -> dict[str, float]:
+    """The bounds that are given, by key."""
+    limits: dict[str, Callable[[str], float | None]] = {
+        key: (lambda name: fields.number(name, above=0.0)) for key in LASTING
+    }
+    for key in ("probability", "top_share"):
+        limits[key] = lambda name: fields.number(name, above=0.0, most=1.0)
+    found = {key: read(key) for key, read in limits.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _opening(fields: Fields) -> list[Condition]:
+    found = []
+    for key, (quantity, at_most) in OPENING.items():
+        value = fields.seconds(key) if quantity is Quantity.AGE else fields.number(key, least=0.0)
+        if value is not None:
+            found.append(Condition(quantity, value, None, at_most))
+    return found
