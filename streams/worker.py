@@ -34,6 +34,7 @@ from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
+from streams.web.alert_history import AlertHistory
 from streams.web.board import LiveBoard
 
 log = structlog.get_logger("cascadecast.worker")
@@ -126,6 +127,7 @@ class WorkerCore:
         self.ready = False
         self.rounds_done = 0
         self.board = LiveBoard(self._lives_here)
+        self.alert_history = AlertHistory()
         self._recovering: tuple[Partition, SegmentLog] | None = None
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -453,6 +455,7 @@ class WorkerCore:
                 scores.append(origin)
             elif isinstance(origin, AlertRecord):
                 alerted.add((origin.cascade, origin.as_of))
+                self.alert_history.add(origin)
                 self.metrics.alerts.labels(origin.rule, origin.severity.value, origin.state.value).inc()
             else:
                 self.metrics.published.labels(origin.model, origin.role.value).inc()

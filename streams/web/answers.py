@@ -26,6 +26,8 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     level: float
     growth_per_hour: float
     """Reshares expected within the hour after now."""
+    alerts: list[str]
+    """Rules of which an alert is open, the one opened last first."""
 
 
 class Top(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,19 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     parents: list[int]
 
 
+class AlertNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said of a post on the alerts topic."""
+
+    rule: str
+    severity: str
+    state: str
+    as_of: float
+    age_seconds: float
+    observed: int
+    expected: float
+    reason: str
+
+
 class CascadeDetail(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to show of one post."""
 
@@ -76,6 +91,7 @@ class CascadeDetail(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool
     curve: list[tuple[float, int]]
     forecasts: list[Trajectory]
+    alerts: list[AlertNote]
     tree: Tree
 
 

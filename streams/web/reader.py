@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from graph import Cascade, CascadeView
+from streams.alerts.records import AlertRecord
 from streams.murmur2 import partition_of
 from streams.partition import Partition
 from streams.records import ForecastRecord
-from streams.web.answers import CascadeDetail, Model, Models, Post, Top, Trajectory, Tree
+from streams.web.answers import AlertNote, CascadeDetail, Model, Models, Post, Top, Trajectory, Tree
 from streams.web.board import growth_per_hour
 from streams.worker import WorkerCore
 
@@ -120,6 +121,7 @@ class LiveReader:
             high=forecast.high,
             level=forecast.level,
             growth_per_hour=round(growth_per_hour(forecast, age), 3),
+            alerts=self._core.alert_history.open_rules(cascade.id),
         )
 
     async def cascade(self, cascade_id: str) -> CascadeDetail | None:
@@ -148,6 +150,7 @@ class LiveReader:
             withdrawn=as_of >= cascade.withdrawn_at,
             curve=curve_of(view),
             forecasts=[_trajectory(one) for one in sorted(forecasts, key=lambda one: place.get(one.model, len(place)))],
+            alerts=[_note(record) for record in self._core.alert_history.of(cascade_id)],
             tree=tree_of(view),
         )
 
@@ -171,6 +174,19 @@ def _trajectory(record: ForecastRecord) -> Trajectory:
         high=record.high,
         level=record.level,
         points=record.trajectory,
+    )
+
+
+def _note(record: AlertRecord) -> AlertNote:
+    return AlertNote(
+        rule=record.rule,
+        severity=record.severity.value,
+        state=record.state.value,
+        as_of=record.as_of,
+        age_seconds=record.age_seconds,
+        observed=record.observed,
+        expected=record.expected,
+        reason=record.reason,
     )
 
 

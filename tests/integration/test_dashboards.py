@@ -34,6 +34,14 @@ SETTINGS = {
 }
 """Posts that mature within the stream, so that there are scores."""
 
+ALERT_RULES = """
+cap_per_hour = 8
+[[rule]]
+name = "grows"
+expected = 5
+"""
+"""So low that alerts are opened, so few allowed that others are withheld."""
+
 
 class Prometheus:
     """A server of our own that scrapes one worker every second."""
@@ -95,7 +103,9 @@ def prometheus(kafka: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("dashboards")
     events = folder / "events.jsonl.zst"
     write_events(events, ordered(simulated_events(Simulation(seed=7, hours=6.0, mean_size=20.0), 60)))
-    stream = Stream(kafka.bootstrap_servers, "dashboards", SETTINGS).create()
+    rules = folder / "rules.toml"
+    rules.write_text(ALERT_RULES)
+    stream = Stream(kafka.bootstrap_servers, "dashboards", {**SETTINGS, "ALERT_RULES": str(rules)}).create()
     with Worker(stream, folder) as worker:
         worker.wait_ready()
         server = Prometheus(folder / "prometheus", worker.port)

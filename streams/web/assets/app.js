@@ -110,7 +110,10 @@ function newRow(id) {
   link.textContent = id;
   link.href = `#post=${encodeURIComponent(id)}`;
   meta.className = "meta";
-  head.append(link, meta);
+  const badge = document.createElement("span");
+  badge.className = "badge";
+  badge.hidden = true;
+  head.append(link, " ", badge, meta);
   line.append(head);
   const cells = ["Age", "Now", "Next hour", "Expected", "Interval"].map((label) => {
     const cell = document.createElement("td");
@@ -123,7 +126,7 @@ function newRow(id) {
   last.append(picture);
   line.append(last);
   if (id === chosen) line.setAttribute("aria-current", "true");
-  const row = { line, meta, cells, picture };
+  const row = { line, meta, badge, cells, picture };
   rows.set(id, row);
   return row;
 }
@@ -139,6 +142,8 @@ function fill(row, post, largest) {
   const values = [duration(post.age_seconds), count(post.observed), `+${count(post.growth_per_hour)}`, count(Math.max(post.expected, post.observed)), `${count(post.low)} – ${count(post.high)}`];
   values.forEach((value, place) => text(row.cells[place], value));
   row.picture.show(post, largest);
+  text(row.badge, post.alerts.join(", "));
+  row.badge.hidden = post.alerts.length === 0;
 }
 
 async function detail() {
@@ -173,6 +178,12 @@ function drawDetail(found) {
       line.append(cell);
     }
     return line;
+  }));
+  $("alerts").hidden = found.alerts.length === 0;
+  $("alert-rows").replaceChildren(...found.alerts.map((one) => {
+    const item = document.createElement("li");
+    item.textContent = `${one.state} at ${duration(Math.max(0, one.age_seconds))}: ${one.rule} (${one.severity}); ${one.reason}`;
+    return item;
   }));
   $("tree").replaceChildren(treeDrawing(found.tree));
   const shown = found.tree.ages.length;

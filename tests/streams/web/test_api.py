@@ -11,6 +11,8 @@ import pytest
 from yarl import URL
 
 from graph import Event, Kind
+from streams.alerts.moment import Quantity
+from streams.alerts.rules import Condition, Rule, RuleSet
 from streams.murmur2 import partition_of
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
@@ -59,6 +61,19 @@ async def test_the_list_may_be_of_one_source(engine_settings: Settings) -> None:
         await here.take(sorted(events, key=lambda event: event.time), START + 200)
         _, top = await get(here.url("/api/v1/cascades?source=x"))
         assert [(post["cascade"], post["source"]) for post in top["cascades"]] == [("x0", "x")]
+
+
+async def test_a_post_with_an_alert_says_so(engine_settings: Settings) -> None:
+    async with site(engine_settings) as here:
+        rule = Rule("large", (Condition(Quantity.EXPECTED, 20.0, 10.0),), update_factor=100.0)
+        here.rig.core._rules.current = RuleSet((rule,))
+        await here.take(fast_and_slow(), START + 2000)
+        _, top = await get(here.url("/api/v1/cascades"))
+        assert {post["cascade"]: post["alerts"] for post in top["cascades"]} == {"fast": ["large"], "slow": []}
+        _, post = await get(here.url("/api/v1/cascades/fast"))
+        (alert,) = post["alerts"]
+        assert (alert["rule"], alert["state"], alert["severity"]) == ("large", "opened", "warning")
+        assert alert["reason"] == "expected size at least 20"
 
 
 async def test_a_post_tells_its_growth_its_forecasts_and_its_tree(engine_settings: Settings) -> None:
