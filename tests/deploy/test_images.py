@@ -43,6 +43,7 @@ def test_the_stack_mounts_what_there_is_and_opens_no_port_to_others() -> None:
 
 def test_prometheus_scrapes_the_stacks_workers() -> None:
     stack = yaml.safe_load((DEPLOY / "stack.yaml").read_text())
-    (scrape,) = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    workers = {f"{name}:6066" for name in stack["services"] if name.startswith("worker-")}
-    assert {target for one in scrape["static_configs"] for target in one["targets"]} == workers
+    jobs = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {job["job_name"]: {t for one in job["static_configs"] for t in one["targets"]} for job in jobs}
+    assert targets["cascadecast"] == {f"{name}:6066" for name in stack["services"] if name.startswith("worker-")}
+    assert {target.split(":")[0] for found in targets.values() for target in found} <= set(stack["services"])

@@ -9,7 +9,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from deploy.kubernetes_rules import TARGET, text
+from deploy.kubernetes_rules import ALERT_RULES, PROMETHEUS_RULE, alert_rules, prometheus_rule
+from streams.alerts.delivery.targets_file import read_targets
 from streams.settings import load_settings
 from tests.deploy.linters import go_module_files, run
 
@@ -74,8 +75,21 @@ def test_a_field_too_many_would_be_seen() -> None:
         jsonschema_rs.validate(closed, {"a": {"b": 1, "c": 2}})
 
 
-def test_the_rules_are_those_of_the_rule_files() -> None:
-    assert text() == TARGET.read_text(), "run python -m deploy.kubernetes_rules"
+def test_the_rules_are_those_of_the_rule_files(tmp_path: Path) -> None:
+    assert prometheus_rule() == PROMETHEUS_RULE.read_text(), "run python -m deploy.kubernetes_rules"
+    assert alert_rules() == ALERT_RULES.read_text(), "run python -m deploy.kubernetes_rules"
+    (rules,) = resources("rules.yaml")
+    assert rules["data"]["rules.toml"] == (FOLDER.parent / "alerts" / "rules.toml").read_text()
+
+
+@pytest.mark.parametrize("text", ["kubernetes/deliver.yaml", "alerts/targets.stack.toml"])
+def test_the_targets_are_targets(text: str, tmp_path: Path) -> None:
+    path = FOLDER.parent / text
+    if path.suffix == ".yaml":
+        (config, _) = resources(path.name)
+        path = tmp_path / "targets.toml"
+        path.write_text(config["data"]["targets.toml"])
+    assert read_targets(path)
 
 
 def test_all_resources_are_in_the_kustomization() -> None:

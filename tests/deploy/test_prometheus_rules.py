@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.alerts.delivery.metrics import DeliveryMetrics
 from streams.metrics import WorkerMetrics
 from tests.debian_tools import debian_tool
 
@@ -20,6 +21,7 @@ RUNBOOK = PROMETHEUS.parent / "runbook.md"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 
 WORKER = 'job="cascadecast",instance="worker-1:6066"'
+DELIVERY = 'job="alert-delivery",instance="deliver:6067",target="oncall"'
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,19 @@ CASES = [
         "CascadecastStandbyBehind", False, 60,
         {f"cascadecast_standby_records_remaining{{{WORKER}}}": "900000-5000x120"},
     ),
+    Case("CascadecastDeliveryFailing", True, 30, {f"cascadecast_delivery_failing{{{DELIVERY}}}": "0x5 1x60"}),
+    Case("CascadecastDeliveryFailing", False, 30, {f"cascadecast_delivery_failing{{{DELIVERY}}}": "1x8 0x60"}),
+    Case("CascadecastDeliveryBehind", True, 60, {f"cascadecast_delivery_lag_records{{{DELIVERY}}}": "0+5x120"}),
+    Case("CascadecastDeliveryBehind", False, 60, {f"cascadecast_delivery_lag_records{{{DELIVERY}}}": "900-5x120"}),
+    Case(
+        "CascadecastDeliveryGivenUp", True, 30,
+        {f'cascadecast_delivery_records_total{{{DELIVERY},fate="dead-lettered"}}': "0x10 1x60"},
+    ),
+    Case(
+        "CascadecastDeliveryGivenUp", False, 30,
+        {f'cascadecast_delivery_records_total{{{DELIVERY},fate="delivered"}}': "0+1x60"}
+        | {f'cascadecast_delivery_records_total{{{DELIVERY},fate="dead-lettered"}}': "3x60"},
+    ),
 ]  # fmt: skip
 
 
@@ -218,8 +233,9 @@ def test_recording_rules_are_named_level_metric_operation() -> None:
             assert re.fullmatch(r"[a-z_]+:cascadecast_[a-z_]+:[a-z0-9_]+", rule["record"]), rule["record"]
 
 
-def test_the_metrics_of_a_worker_are_as_prometheus_wants_them(promtool: Path) -> None:
-    checked = subprocess.run(
-        [promtool, "check", "metrics"], input=WorkerMetrics().render(), capture_output=True, check=False
-    )
-    assert (checked.returncode, checked.stderr.decode()) == (0, "")
+def test_the_metrics_are_as_prometheus_wants_them(promtool: Path) -> None:
+    for metrics in (WorkerMetrics(), DeliveryMetrics()):
+        checked = subprocess.run(
+            [promtool, "check", "metrics"], input=metrics.render(), capture_output=True, check=False
+        )
+        assert (checked.returncode, checked.stderr.decode()) == (0, "")
