@@ -21,6 +21,7 @@ COMMAND_MODULES: Final = (
     "train",
     "evaluate",
     "models",
+    "alerts",
     "state",
     "topics",
     "broker",
