@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from streams.settings import Settings
 
@@ -37,13 +37,16 @@ def committed_reader(settings: Settings) -> Callable[[str, TopicPartition], Awai
         try:
             while True:
                 try:
-                    found = (await admin.list_consumer_group_offsets(group, partitions=[place]))[place]
+                    found = (await admin.list_consumer_group_offsets(group, partitions=[place])).get(place)
+                    # Left out of the answer while the coordinator loads, which aiokafka does not report.
+                    if found is not None:
+                        return found.offset, found.metadata
+                    refusal: KafkaError = GroupLoadInProgressError()
                 except KafkaError as error:  # the group's coordinator may still have to be found
-                    if not error.retriable or time.monotonic() > deadline:
-                        raise
-                    await asyncio.sleep(RETRY_SECONDS)
-                else:
-                    return found.offset, found.metadata
+                    refusal = error
+                if not refusal.retriable or time.monotonic() > deadline:
+                    raise refusal
+                await asyncio.sleep(RETRY_SECONDS)
         finally:
             await admin.close()
 

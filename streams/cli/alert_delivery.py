@@ -55,12 +55,12 @@ def deliver(
     if test:
         raise typer.Exit(asyncio.run(_test(found, targets)))
 
+    from streams.alerts.delivery.service import alert_partitions
     from streams.alerts.delivery.service import deliver as run
-    from streams.alerts.delivery.service import require_topics
 
-    require_topics(settings)
+    partitions = alert_partitions(settings)
     if dry_run:
-        asyncio.run(_print_preview(settings, targets, found))
+        asyncio.run(_print_preview(settings, targets, found, partitions))
         return
     raise typer.Exit(asyncio.run(run(settings, targets, found, http_port)))
 
@@ -76,12 +76,12 @@ async def _test(found: TargetsFile, file: Path) -> int:
     return 0 if all(one.failure is None for one in verdicts) else 1
 
 
-async def _print_preview(settings: Settings, file: Path, found: TargetsFile) -> None:
+async def _print_preview(settings: Settings, file: Path, found: TargetsFile, partitions: int) -> None:
     import sys
 
     import msgspec
 
     from streams.alerts.delivery.preview import preview
 
-    async for request in preview(settings, file, found):
+    async for request in preview(settings, file, found, partitions):
         sys.stdout.write(msgspec.json.encode(request).decode() + "\n")

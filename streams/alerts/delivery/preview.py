@@ -23,20 +23,23 @@ from streams.settings import Settings
 _SECRET_HEADERS = ("Authorization",)
 
 
-async def preview(settings: Settings, file: Path, targets: TargetsFile) -> AsyncIterator[dict[str, Any]]:
+async def preview(
+    settings: Settings, file: Path, targets: TargetsFile, partitions: int
+) -> AsyncIterator[dict[str, Any]]:
     """Each request as it would be made now, for every record in Kafka that is not done, target by target.
 
+    ``partitions`` is how many the alerts topic has.
     Of a target that was never told anything: for all that Kafka holds. Records are not collapsed or given up.
     """
     metrics = DeliveryMetrics()
     for named in targets.targets:
         async with new_sender(named, targets.links, metrics.of(named.name), file) as sender:
-            async for notice in _undone(settings, named):
+            async for notice in _undone(settings, named, partitions):
                 for request in sender.requests(notice, time.time()):
                     yield _shown(named, request)
 
 
-async def _undone(settings: Settings, named: NamedTarget) -> AsyncIterator[Notice]:
+async def _undone(settings: Settings, named: NamedTarget, partitions: int) -> AsyncIterator[Notice]:
     """The records that the target wants and that are not done, up to where the topic ends now."""
     topic = f"{settings.topic_prefix}.alerts"
     consumer = AIOKafkaConsumer(
@@ -44,10 +47,9 @@ async def _undone(settings: Settings, named: NamedTarget) -> AsyncIterator[Notic
     )
     await consumer.start()
     try:
-        await consumer.topics()  # partitions are known then
-        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        ends = await consumer.end_offsets(places)
+        places = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(places)
+        ends = await consumer.end_offsets(places)
         read = committed_reader(settings)
         for place in places:
             note = Note.read(*await read(group_name(settings.app_id, named.name), place))

@@ -39,13 +39,16 @@ SILENT_SECONDS: Final = 60.0
 SUPERVISOR_SECONDS: Final = 10.0
 
 
-def require_topics(settings: Settings) -> None:
-    """Raises `KafkaUnreachableError`, `KafkaRefusedError`, or `TopicsError` naming the topic that is missing."""
+def alert_partitions(settings: Settings) -> int:
+    """How many partitions the alerts topic has.
+
+    Raises `KafkaUnreachableError`, `KafkaRefusedError`, or `TopicsError` naming the topic that is missing."""
     _, metadata = connect(settings.bootstrap_servers, settings.kafka_security())
     for name in ("alerts", "dead-letters"):
         topic = f"{settings.topic_prefix}.{name}"
         if topic not in metadata.topics:
             raise TopicsError(f"{settings.bootstrap_servers} lacks {topic}: cascadecast topics create")
+    return len(metadata.topics[f"{settings.topic_prefix}.alerts"].partitions)
 
 
 async def deliver(settings: Settings, file: Path, targets: TargetsFile, http_port: int) -> int:
