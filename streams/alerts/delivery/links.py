@@ -29,7 +29,9 @@ class Links:
         """Raises ValueError naming the source whose template cannot be used."""
         for source, template in templates.items():
             try:
-                named = {name for _, name, spec, _ in string.Formatter().parse(template) if name is not None or spec}
+                # No conversions or widths: an id stands in a URL as it is, quoted.
+                parts = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
+                named = {name if not (spec or conversion) else None for name, spec, conversion in parts}
                 filled = urlsplit(template.format(cascade="c", source="s"))
             except (ValueError, LookupError, AttributeError):
                 named, filled = {None}, urlsplit("")

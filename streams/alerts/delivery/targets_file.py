@@ -92,7 +92,7 @@ def _first_fault(error: ValidationError, stated: dict[str, Any]) -> str:
     where = ".".join(place) or "file"
     kind = fault["type"]
     if kind == "extra_forbidden":
-        return f"{where:.200}: there is no such key: {_near(place, stated)}"
+        return f"{where:.200}: {_mend(place, stated)}"
     if kind == "missing" and place == ["targets"]:
         return "there is no [targets.NAME] table: docs/alert-delivery.md shows some"
     if kind == "union_tag_not_found":
@@ -103,7 +103,7 @@ def _first_fault(error: ValidationError, stated: dict[str, Any]) -> str:
     return f"{where:.200}: {said}"
 
 
-def _near(place: list[str], stated: dict[str, Any]) -> str:
+def _mend(place: list[str], stated: dict[str, Any]) -> str:
     """The mend of a key that is not known."""
     key = place[-1]
     if len(place) == 3:
@@ -115,7 +115,8 @@ def _near(place: list[str], stated: dict[str, Any]) -> str:
     else:
         known = list(_File.model_fields)
     near = get_close_matches(key, known, 1)
-    return f"did you mean {near[0]}?" if near else "docs/alert-delivery.md lists them all"
+    hint = f"did you mean {near[0]}?" if near else "docs/alert-delivery.md lists them all"
+    return f"there is no such key: {hint}"
 
 
 def _secrets(where: str, target: Target) -> Iterator[tuple[str, str]]:
