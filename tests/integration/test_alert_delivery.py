@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from streams.alerts.records import AlertRecord, AlertState
 from streams.broker import EmbeddedBroker
+from tests.debian_tools import debian_tool
 from tests.integration.deliverer import Alertmanager, Deliverer, Service, alertmanager, publish, service, wait_until
 from tests.integration.harness import Stream, free_port
 from tests.streams.alerts.delivery.records import alert_record
@@ -164,6 +166,15 @@ def test_a_dead_target_stops_no_other_and_its_records_become_dead_letters(
         wait_until(lambda: told.taken[-1][1]["cascade"] == "new", "told of the new one")
         assert len(told.taken) == len(records) + 1, "nothing is told twice"
         assert again.terminate() == 0
+
+
+def test_the_configuration_we_ship_is_taken_by_alertmanager() -> None:
+    shipped = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
+    checked = subprocess.run(
+        [debian_tool("amtool"), "check-config", str(shipped)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "2 inhibit rules" in checked.stdout
 
 
 def test_what_is_wrong_is_one_line_and_exit_code_2(kafka: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:

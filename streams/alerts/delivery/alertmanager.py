@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import msgspec
 import structlog
 
@@ -155,5 +155,6 @@ def _is_newer(one: Notice, other: Notice) -> bool:
 
 def _authorization(target: AlertmanagerTarget, secrets: dict[str, str]) -> dict[str, str]:
     if target.username is not None:
-        return {"Authorization": aiohttp.BasicAuth(target.username, secrets["password"], "utf-8").encode()}
+        pair = base64.b64encode(f"{target.username}:{secrets['password']}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
     return {"Authorization": f"Bearer {secrets['bearer']}"} if "bearer" in secrets else {}

@@ -31,29 +31,37 @@ class Replica:
         self._headers = headers
         self._state = state
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._reminders: dict[str, None] = {}
         self._wake = asyncio.Event()
 
     def submit(self, alert: str) -> asyncio.Future[None]:
         """Ends once this Alertmanager has taken the alert's state, or a newer one; with `SendError` if it did not."""
         taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        taken.add_done_callback(_read_exception)
         self._waiting.setdefault(alert, []).append(taken)
         self._wake.set()
         return taken
 
     def remind(self, alerts: Iterable[str]) -> None:
         """Send these again, whatever comes of it: the next time is soon."""
-        for alert in alerts:
-            self._waiting.setdefault(alert, [])
+        self._reminders.update(dict.fromkeys(alerts))
         self._wake.set()
 
     async def run(self) -> None:
         """Send what waits, until it is cancelled."""
         while True:
             await self._wake.wait()
-            batch = {alert: self._waiting.pop(alert) for alert in list(islice(self._waiting, BATCH_ALERTS))}
-            if not self._waiting:
-                self._wake.clear()
-            await self._send(batch)
+            await self._send(self._next_batch())
+
+    def _next_batch(self) -> dict[str, list[asyncio.Future[None]]]:
+        """What somebody waits for first: a new alert is not held up by many open ones."""
+        alerts = list(islice(dict.fromkeys((*self._waiting, *self._reminders)), BATCH_ALERTS))
+        batch = {alert: self._waiting.pop(alert, []) for alert in alerts}
+        for alert in alerts:
+            self._reminders.pop(alert, None)
+        if not self._waiting and not self._reminders:
+            self._wake.clear()
+        return batch
 
     async def _send(self, batch: dict[str, list[asyncio.Future[None]]]) -> None:
         states = {alert: state for alert in batch if (state := self._state(alert)) is not None}
@@ -89,8 +97,6 @@ async def first_to_take(attempts: Iterable[asyncio.Future[None]]) -> None:
         for one in done:
             error = one.exception()
             if error is None:
-                for late in waiting:
-                    late.add_done_callback(_read_exception)
                 return
             assert isinstance(error, SendError)
             failures.append(error)
@@ -104,7 +110,7 @@ async def first_to_take(attempts: Iterable[asyncio.Future[None]]) -> None:
     )
 
 
-def _read_exception(late: asyncio.Future[None]) -> None:
-    """Of a try nobody waits for any more, so that it is not reported as forgotten."""
-    if not late.cancelled():
-        late.exception()
+def _read_exception(taken: asyncio.Future[None]) -> None:
+    """Where nobody waits for it any more it would be reported as forgotten."""
+    if not taken.cancelled():
+        taken.exception()

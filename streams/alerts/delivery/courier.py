@@ -131,6 +131,7 @@ class Courier:
             self._lanes.pop(key, None)
             for notice in lane.notices:
                 self._waiting.pop(notice.record.id, None)
+                self._metrics.met(Fate.LET_GO)
         self._metrics.waiting.set(len(self._waiting))
         return not unfinished
 

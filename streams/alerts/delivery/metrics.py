@@ -17,13 +17,14 @@ ATTEMPT_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 
 class Fate(StrEnum):
-    """What became of a record; every one meets exactly one for each target."""
+    """What became of a record; every one that is read meets exactly one."""
 
     DELIVERED = "delivered"
     FILTERED = "filtered"  # the target does not want it
     DUPLICATE = "duplicate"  # delivered before, or waiting
     COLLAPSED = "collapsed"  # a newer record of its alert waits
     DEAD_LETTERED = "dead-lettered"
+    LET_GO = "let-go"  # another process has its partition, or this one stops: it is read again
 
 
 class DeliveryMetrics:

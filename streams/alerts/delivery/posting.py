@@ -106,10 +106,9 @@ class Poster:
             async with self._session.post(
                 request.url, data=request.body, headers=headers, proxy=self._proxy, allow_redirects=False
             ) as answer:
-                said = await answer.content.read(MAX_ANSWER_BYTES)
                 if 200 <= answer.status < 300:
                     return
-                raise self._refusal(answer.status, answer.headers.get("Retry-After"), said)
+                raise self._refusal(answer.status, answer.headers.get("Retry-After"), await _beginning(answer))
         except TimeoutError:
             raise SendError(Trouble.TIMEOUT, f"no answer within {self._timeout_seconds:g} s") from None
         except aiohttp.ClientSSLError as error:
@@ -132,6 +131,14 @@ class Poster:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:MAX_REASON_CHARACTERS]
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """Of the answer's body, whole pieces only: a secret that is cut in two would not be known."""
+    said = b""
+    while len(said) < MAX_ANSWER_BYTES and (piece := await answer.content.read(MAX_ANSWER_BYTES)):
+        said += piece
+    return said
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:

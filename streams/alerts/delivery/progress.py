@@ -92,4 +92,8 @@ class PartitionProgress:
         """How far it is. What the former owner left undone and was not read again yet is undone still."""
         unread = (offset for offset in self.before.undone if offset >= self.position)
         undone = {*self._undone, *unread}
+        # As long as not all that is to be heard again has been heard, ``keep_from`` knows only a part.
+        is_hearing = self.position < self.before.position
+        bounds = (keep_from, self.before.keep_from if is_hearing else None)
+        keep_from = min((bound for bound in bounds if bound is not None), default=None)
         return Note(max(self.position, self.before.position), tuple(sorted(undone)), keep_from)

@@ -88,7 +88,7 @@ class AlertmanagerTarget(Target):
     )
     # As Prometheus itself.
     resend_seconds: float = Field(
-        60.0, ge=1, le=3600, description="Open alerts are sent again so often: what is not is taken for resolved."
+        60.0, gt=0, le=3600, description="Open alerts are sent again so often: what is not is taken for resolved."
     )
     # As Alertmanager's own resolve_timeout: four re-sends may be lost, and a restart of this process is not seen.
     expire_seconds: float = Field(

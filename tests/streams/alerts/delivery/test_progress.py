@@ -45,6 +45,30 @@ def test_what_is_to_be_heard_again_is_read_again_and_not_done_again(offsets: lis
     assert not any(again.read(offset) for offset in offsets if offset >= again.position)
 
 
+@given(st.lists(st.sampled_from("ab"), max_size=30), st.data())
+def test_after_any_crashes_it_is_known_what_is_open(posts: list[str], data: st.DataObject) -> None:
+    """Each record opens the alert of its post, or resolves it."""
+    note = Note(0)
+    topic = [(post, data.draw(st.booleans())) for post in posts]
+    for _ in range(4):
+        progress = PartitionProgress(note)
+        known: dict[str, int] = {}  # of each open alert the newest record
+        for offset in range(progress.position, data.draw(st.integers(progress.position, len(topic)))):
+            if progress.read(offset) and data.draw(st.booleans()):
+                progress.done(offset)
+            post, is_open = topic[offset]
+            known.pop(post, None)
+            if is_open:
+                known[post] = offset
+            kept = progress.note(min(known.values(), default=None))
+            note = Note.read(kept.offset, kept.metadata())  # the process may be killed behind any record
+    known = {}
+    for offset in range(PartitionProgress(note).position, len(topic)):
+        known |= {topic[offset][0]: offset} if topic[offset][1] else {topic[offset][0]: -1}
+    newest = {post: offset if is_open else -1 for offset, (post, is_open) in enumerate(topic)}
+    assert {post for post, offset in known.items() if offset >= 0} == {p for p, offset in newest.items() if offset >= 0}
+
+
 @given(st.sets(st.integers(0, 10**15), max_size=256), st.none() | st.integers(0, 10**15))
 def test_a_note_fits_beside_an_offset_and_never_tells_of_too_much(undone: set[int], keep_from: int | None) -> None:
     note = Note(max(undone, default=0) + 1, tuple(sorted(undone)), keep_from)
