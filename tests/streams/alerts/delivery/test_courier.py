@@ -339,3 +339,15 @@ def test_the_pause_before_a_try_doubles_up_to_a_bound(failures: int, chance: ran
     target = WebhookTarget(type="webhook", url="http://h/")
     whole = min(60.0, 2.0 ** min(failures - 1, 100))
     assert whole / 2 <= back_off_seconds(target, failures, chance) <= whole
+
+
+async def test_a_pause_that_the_target_asks_for_holds_for_all_its_requests() -> None:
+    throttled = iter([SendError(Trouble.THROTTLED, "HTTP 429", retry_after_seconds=0.3)])
+    rig = Rig(lambda record: next(throttled, None), at_once=1)
+    loop = asyncio.get_running_loop()
+    async with rig.running():
+        began = loop.time()
+        rig.accept(STORY[0], alert_record(cascade="another"))
+        await rig.settle()
+    assert loop.time() - began >= 0.29
+    assert len(rig.sender.tried) == 3
