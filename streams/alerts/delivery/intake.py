@@ -166,7 +166,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             except (TimeoutError, IllegalStateError):  # moving
                 return
             lag += max(0, (self._consumer.highwater(place) or first_end) - position)
-            is_caught_up = is_caught_up and position >= first_end
+            # Behind an open transaction nothing can be read yet, and nothing has happened yet either.
+            stable = self._consumer.last_stable_offset(place)
+            is_caught_up = is_caught_up and position >= (first_end if stable is None else min(first_end, stable))
         self._metrics.lag.set(lag)
         if is_caught_up and not self._was_caught_up:
             self._was_caught_up = True

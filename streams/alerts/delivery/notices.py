@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -50,6 +51,10 @@ class Notice:
         return age if age >= late_seconds else None
 
 
+_ID = re.compile(r"[!-~]{1,200}")
+"""Ids stand in headers of requests."""
+
+
 class UnreadableError(Exception):
     """The bytes are no alert record; the message says why."""
 
@@ -62,6 +67,8 @@ def decode_alert(value: bytes) -> AlertRecord:
         raise UnreadableError(str(error)) from None
     if record.v != ALERT_VERSION:
         raise UnreadableError(f"version {record.v} of an alert record; this program reads version {ALERT_VERSION}")
+    if not all(_ID.fullmatch(one) for one in (record.id, record.alert)):
+        raise UnreadableError("id and alert must be 1 to 200 visible ASCII characters")
     times = (record.as_of, record.opened_as_of)
     if not all(0.0 <= time < 253_402_300_800.0 for time in times):  # the year 10000
         raise UnreadableError("as_of and opened_as_of must be times of the years 1970 to 9999")

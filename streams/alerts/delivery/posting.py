@@ -164,7 +164,7 @@ def _seconds_until(date: str, now: float) -> float:
 def _tls_context(target: Target) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=target.ca_file)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:  # SSLError is an OSError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no PEM certificate"
         raise TargetsError(f"ca_file: cannot use {target.ca_file}: {reason}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2

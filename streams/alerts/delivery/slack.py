@@ -11,7 +11,7 @@ from streams.alerts.delivery.links import Links
 from streams.alerts.delivery.notices import Notice
 from streams.alerts.delivery.posting import Poster, Request
 from streams.alerts.delivery.sender import Sender
-from streams.alerts.delivery.targets import SlackTarget
+from streams.alerts.delivery.targets import SlackTarget, http_url
 from streams.alerts.delivery.targets_file import TargetsError
 from streams.alerts.delivery.wall_clock import WallClock
 from streams.alerts.records import AlertState, Severity
@@ -48,8 +48,10 @@ class SlackSender(Sender):
         """Raises TargetsError where the secret is no URL."""
         self._target = target
         self._url = secrets["url"]
-        if not self._url.startswith(("https://", "http://")) or len(self._url.split()) > 1:
-            raise TargetsError("url_file or url_env: it does not hold one http:// or https:// URL")
+        try:
+            http_url(self._url)
+        except ValueError:
+            raise TargetsError("url_file or url_env: it does not hold an http:// or https:// URL") from None
         self._links = links
         self._clock = clock
         path = self._url.split("://", 1)[1].partition("/")[2]  # the secret part, where an answer names it alone

@@ -11,16 +11,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from streams.alerts.records import AlertState, Severity
 
 
-def _http_url(url: str) -> str:
+def http_url(url: str) -> str:
+    """The URL, once it is known to be one that can be posted to. Raises ValueError."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # Asking for the port raises where it is none.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("not an http:// or https:// URL")
     if "@" in parts.netloc:
         raise ValueError("holds a name or password: give them by username and password_file or password_env")
     return url
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 

@@ -128,7 +128,7 @@ def _secrets(where: str, target: Target) -> Iterator[tuple[str, str]]:
         if path is not None:
             try:
                 secret = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
                 raise TargetsError(f"{where}.{name}_file: cannot read {path}: {reason}") from None
         elif variable is not None:
@@ -138,4 +138,6 @@ def _secrets(where: str, target: Target) -> Iterator[tuple[str, str]]:
         if not secret.strip():
             holder = path or f"the environment variable {variable}"
             raise TargetsError(f"{where}: {holder} is empty; it must hold the {name}")
+        if name != "secret" and not secret.strip().isprintable():
+            raise TargetsError(f"{where}: {path or variable} holds more than one line; it must hold the {name} alone")
         yield name, secret.strip()

@@ -173,6 +173,7 @@ def test_nobody_writes_a_mention_or_a_link_through_an_id(cascade: str, reason: s
         (b"\xff", "utf-8|UTF-8|malformed"),
         (b"[" * 100_000, "."),
         (msgspec.json.encode(alert_record(v=2)), "version 2 of an alert record; this program reads version 1"),
+        (msgspec.json.encode(alert_record(id="a\r\nHost: b")), "visible ASCII"),
         (msgspec.json.encode(alert_record(as_of=1e300)), "years 1970 to 9999"),
         (msgspec.json.encode(alert_record()).replace(b"8000.0", b"1e999"), "finite|range"),
     ],

@@ -83,6 +83,9 @@ ALERTMANAGER = '[targets.a]\ntype = "alertmanager"\nurls = ["http://h/"]\n'
         (WEBHOOK + 'secret_file = "/nowhere"', "targets.a.secret_file: cannot read /nowhere: No such file"),
         (WEBHOOK + 'secret_env = "NOT_SET"', "the environment variable NOT_SET is empty; it must hold the secret"),
         (WEBHOOK.replace("http://h/", f"http://me:{SECRET}@h/"), "targets.a.url: holds a name or password"),
+        (WEBHOOK.replace("http://h/", "http://h:99999/"), "targets.a.url: Port out of range"),
+        (WEBHOOK + 'secret_file = "a\\u0000b"', "targets.a.secret_file: cannot read"),
+        (WEBHOOK + 'bearer_env = "TWO_LINES"', "targets.a: TWO_LINES holds more than one line"),
         (WEBHOOK.replace("http", "ftp"), "targets.a.url: not an http:// or https:// URL"),
         (ALERTMANAGER + "expire_seconds = 60", "targets.a: expire_seconds must be at least 3 times resend_seconds"),
         (ALERTMANAGER + 'states = ["opened"]', "targets.a: states must hold opened and resolved"),
@@ -103,6 +106,7 @@ def test_what_is_wrong_is_one_line_with_file_and_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
     monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.setenv("TWO_LINES", f"{SECRET}\n{SECRET}")
     with pytest.raises(TargetsError, match=says) as error:
         read(tmp_path, text)
     told = str(error.value)
@@ -137,6 +141,6 @@ def test_the_url_of_slack_is_looked_at_too(tmp_path: Path) -> None:
     held = tmp_path / "held"
     held.write_text(SECRET)
     found = read(tmp_path, f'[targets.a]\ntype = "slack"\nurl_file = "{held}"')
-    with pytest.raises(TargetsError, match=r"targets\.a\.url_file or url_env: it does not hold one http") as error:
+    with pytest.raises(TargetsError, match=r"targets\.a\.url_file or url_env: it does not hold an http") as error:
         new_sender(found.targets[0], found.links, DeliveryMetrics().of("a"), tmp_path / "targets.toml")
     assert SECRET not in str(error.value)
