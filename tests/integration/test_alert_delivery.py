@@ -26,7 +26,7 @@ type = "alertmanager"
 urls = ["{url}", "{dead}"]
 start = "beginning"
 resend_seconds = 1
-expire_seconds = 3
+expire_seconds = 6
 """
 
 WEBHOOKS = """
