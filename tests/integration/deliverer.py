@@ -50,7 +50,7 @@ def publish(stream: Stream, records: Sequence[AlertRecord | bytes]) -> None:
     assert producer.flush(30) == 0
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not {what} after {seconds:.0f} s"

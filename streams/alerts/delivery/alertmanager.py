@@ -65,7 +65,7 @@ class AlertmanagerSender(Sender):
         self._caught_up = asyncio.Event()
 
     @property
-    def reads_from_the_beginning(self) -> bool:
+    def hears_all(self) -> bool:
         """A new Alertmanager is to show all that is open."""
         return True
 

@@ -16,7 +16,7 @@ from streams.alerts.delivery.courier import Courier
 from streams.alerts.delivery.dead_letter_box import DeadLetterBox, Undeliverable
 from streams.alerts.delivery.metrics import Fate, TargetMetrics
 from streams.alerts.delivery.notices import Notice, Original, UnreadableError, decode_alert
-from streams.alerts.delivery.progress import Note, PartitionProgress
+from streams.alerts.delivery.progress import Note, PartitionProgress, where_to_go_on
 from streams.alerts.delivery.sender import Sender
 from streams.alerts.delivery.targets_file import NamedTarget
 from streams.kafka_groups import aiokafka_config, committed_reader
@@ -234,14 +234,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._changed.set()  # a new target's beginning is noted at once
 
     async def _note(self, place: TopicPartition, end: int) -> Note:
-        """What whoever had the partition noted, or where a new target begins."""
-        note = Note.read(*await self._read_note(self._group, place))
-        if note.position > end:
-            log.warning("the topic was made anew: it is read from its beginning", partition=place.partition)
-            return Note(0)
-        if note.offset >= 0:
-            return note
-        if self._target.start == "beginning":
-            return Note(0)
-        log.info("a new target begins with what comes from now on", target=self._name, partition=place.partition)
-        return Note(end, keep_from=0 if self._sender.reads_from_the_beginning else None)
+        found = Note.read(*await self._read_note(self._group, place))
+        note = where_to_go_on(
+            found, end, from_the_beginning=self._target.start == "beginning", hear_all=self._sender.hears_all
+        )
+        if note != found:
+            log.info("a target begins", target=self._name, partition=place.partition, offset=note.offset)
+        return note

@@ -64,6 +64,21 @@ class Note:
             return cls(offset)
 
 
+def where_to_go_on(found: Note, end: int, *, from_the_beginning: bool, hear_all: bool) -> Note:
+    """Where a target goes on in a partition that ends at ``end``, by the note that was found (offset -1: none).
+
+    A new one begins at the end, or at the beginning; with ``hear_all`` it hears all there is, without delivering it.
+    Of a topic that was made anew since, all records are new.
+    """
+    if found.position > end:
+        return Note(0)
+    if found.offset >= 0:
+        return found
+    if from_the_beginning:
+        return Note(0)
+    return Note(end, keep_from=0 if hear_all else None)
+
+
 @dataclass(slots=True)
 class PartitionProgress:
     """What was read of a partition, and what of it is done."""

@@ -34,7 +34,7 @@ class Sender(ABC):
         """Returns once the target has taken it. Raises `SendError`."""
 
     @property
-    def reads_from_the_beginning(self) -> bool:
+    def hears_all(self) -> bool:
         """Whether a target that was never told anything must know what Kafka holds, though it is not delivered."""
         return False
 

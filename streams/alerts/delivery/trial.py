@@ -32,12 +32,15 @@ class Verdict:
 
 
 def test_notice(now: float) -> Notice:
-    """An alert that no one can take for a real one: as of ``now``, seconds of wall time."""
+    """An alert that no one can take for a real one: as of ``now``, seconds of wall time.
+
+    A warning: information is often routed to nobody, and a test is to be seen.
+    """
     alert = alert_key(TEST_RULE, "test", now)
     record = AlertRecord(
         id=alert_id(alert, AlertState.OPENED, now), cascade="test", rule=TEST_RULE, state=AlertState.OPENED, as_of=now,
         age_seconds=0.0, observed=0, expected=0.0, low=0.0, high=0.0, reason=_REASON, alert=alert, opened_as_of=now,
-        severity=Severity.INFO, horizon_seconds=86_400.0, model="none", model_version="0", source=None, lang=None,
+        severity=Severity.WARNING, horizon_seconds=86_400.0, model="none", model_version="0", source=None, lang=None,
         followers=None, labels={"test": "true"},
     )  # fmt: skip
     return Notice(record, Original(0, 0, now, None, b""))

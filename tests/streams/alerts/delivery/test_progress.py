@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.alerts.delivery.progress import MAX_NOTE_BYTES, Note, PartitionProgress
+from streams.alerts.delivery.progress import MAX_NOTE_BYTES, Note, PartitionProgress, where_to_go_on
 
 OFFSETS = st.lists(st.integers(0, 3000), unique=True, max_size=40).map(sorted)
 """Of the records of a partition: marks of transactions leave gaps."""
@@ -93,3 +94,19 @@ def test_what_kafka_has_removed_is_not_waited_for() -> None:
     progress = PartitionProgress(Note(10, undone=(3, 8)), first=6)
     assert progress.position == 6
     assert progress.note(None) == Note(10, undone=(8,))
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "note"),
+    [
+        (Note(-1), {}, Note(7)),
+        (Note(-1), {"from_the_beginning": True}, Note(0)),
+        (Note(-1), {"hear_all": True}, Note(7, keep_from=0)),
+        (Note(-1), {"from_the_beginning": True, "hear_all": True}, Note(0)),
+        (Note(5, undone=(3,)), {"from_the_beginning": True}, Note(5, undone=(3,))),
+        (Note(7), {}, Note(7)),
+        (Note(8, keep_from=2), {"hear_all": True}, Note(0)),  # the topic was made anew: it ends before
+    ],
+)
+def test_where_a_target_goes_on(found: Note, options: dict[str, bool], note: Note) -> None:
+    assert where_to_go_on(found, 7, **{"from_the_beginning": False, "hear_all": False, **options}) == note
