@@ -46,16 +46,21 @@ class Journal:
             step = msgspec.structs.replace(known, standings=known.standings + step.standings)
         self._steps[step.key] = self._unwritten[step.key] = step
         if step.cascade in self.marks and step.cascade not in self.now.standings:
-            del self.marks[step.cascade]
-            self._unwritten_marks.pop(step.cascade, None)
+            self._unmark(step.cascade)
 
     def mark(self, mark: Mark) -> None:
         """Note that a post left memory."""
         self.marks[mark.cascade] = self._unwritten_marks[mark.cascade] = mark
 
+    def _unmark(self, cascade: str) -> None:
+        del self.marks[cascade]
+        self._unwritten_marks.pop(cascade, None)
+
     def forget(self, start: float) -> None:
         """The present slot begins at ``start``: drop what is over."""
         self.now.forget(start, self.population_seconds, BAR_SECONDS)
+        for cascade in self.marks.keys() - self.now.standings.keys():
+            self._unmark(cascade)
 
     # --- durable state
 

@@ -15,6 +15,8 @@ from streams.alerts.moment import Moment, Quantity, importance_of
 from streams.alerts.quiet_hours import QuietHours
 from streams.alerts.records import Severity
 
+COSTLY: Final = frozenset({Quantity.RATE, Quantity.ACCELERATION})
+
 SEVERITY_ORDER: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -46,7 +48,7 @@ class Condition:
         return self.quantity.words(bound, self.level, at_most=self.at_most)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One rule of the file. All conditions must hold to open an alert."""
 
@@ -62,12 +64,17 @@ class Rule:
     ignores_quiet_hours: bool = False
     ignores_cap: bool = False
 
+    @cached_property
+    def cheapest_first(self) -> tuple[Condition, ...]:
+        """The conditions, those last that look at every reshare: most posts fail one of the others."""
+        return tuple(sorted(self.conditions, key=lambda condition: condition.quantity in COSTLY))
+
     def opens(self, moment: Moment) -> bool:
         """Whether the post fulfils all of it."""
         return (
             (self.sources is None or moment.view.root_source in self.sources)
             and (self.languages is None or moment.view.root_lang in self.languages)
-            and all(condition.opens(moment) for condition in self.conditions)
+            and all(condition.opens(moment) for condition in self.cheapest_first)
         )
 
     def failing(self, moment: Moment) -> Condition | None:

@@ -35,6 +35,10 @@ def forecast(
     scores: Annotated[
         Path | None, typer.Option(help="Write what became of forecasts here, one JSON record a line.")
     ] = None,
+    alert_rules: Annotated[Path | None, typer.Option(help="TOML file of alert rules, for --alerts.")] = None,
+    alerts: Annotated[
+        Path | None, typer.Option(help="Write what becomes of alerts here, one JSON record a line.")
+    ] = None,
     in_order: Annotated[bool, typer.Option("--in-order", help="The file is ordered by event time already.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings.", exists=True, dir_okay=False)] = None,
     json: Annotated[
@@ -46,6 +50,7 @@ def forecast(
     from graph.durations import parse_duration
     from graph.errors import UserError
     from graph.ordering import ordered
+    from streams.alerts.rule_file import load_rules
     from streams.cli.output import atomic_file, atomic_lines
     from streams.cli.progress import counting
     from streams.cli.results import print_result
@@ -63,7 +68,11 @@ def forecast(
         forecast_delay_seconds=parse_duration(delay) if delay else None,
         minimum_observed=minimum_observed,
         partitions=partitions,
+        alert_rules=alert_rules,
     )
+    if alerts is not None and settings.alert_rules is None:
+        raise UserError("--alerts needs rules: give --alert-rules FILE; deploy/alerts/rules.toml is one to begin with")
+    rules = load_rules(settings.alert_rules) if alerts is not None and settings.alert_rules is not None else None
     service = load_service(settings)
     counts = RunCounts()
     started = perf_counter()
@@ -71,7 +80,11 @@ def forecast(
         write_score = files.enter_context(atomic_file(scores)) if scores is not None else None
         events = ordered(read_events(file), in_order=in_order, fold_seconds=parse_duration(fold) if fold else None)
         on_score = (lambda record: write_score(encode_record(record))) if write_score is not None else None
-        records = forecast_events(tick.through("events", events), settings, service, counts, on_score=on_score)
+        write_alert = files.enter_context(atomic_file(alerts)) if alerts is not None else None
+        on_alert = (lambda record: write_alert(encode_record(record))) if write_alert is not None else None
+        records = forecast_events(
+            tick.through("events", events), settings, service, counts, on_score=on_score, rules=rules, on_alert=on_alert
+        )
         lines = (encode_record(record) for record in tick.through("forecasts", records))
         if output is None:
             write = sys.stdout.buffer.write
@@ -93,6 +106,7 @@ def forecast(
                     "published": dict(counts.published),
                     "failed": dict(counts.failed),
                     "scored": dict(counts.scored),
+                    "alerts": dict(counts.alerts),
                 }
             ],
         )

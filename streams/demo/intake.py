@@ -1,4 +1,4 @@
-"""Reads the forecasts and dead letters that the workers publish."""
+"""Reads the forecasts, alerts and dead letters that the workers publish."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from streams.alerts.records import AlertRecord
 from streams.kafka_clients import kafka_client_config
 from streams.kafka_security import KafkaSecurity
 from streams.records import ForecastRecord
@@ -26,6 +27,7 @@ class Batch:
     """What came in one poll."""
 
     forecasts: list[ForecastRecord] = field(default_factory=list)
+    alerts: list[AlertRecord] = field(default_factory=list)
     dead_letters: int = 0
 
 
@@ -38,30 +40,34 @@ class Intake:
         """``security`` None: as configured."""
         from confluent_kafka import Consumer, TopicPartition
 
-        self._forecasts = f"{prefix}.forecasts"
+        self._forecasts, self._alerts = f"{prefix}.forecasts", f"{prefix}.alerts"
         dead_letters = f"{prefix}.dead-letters"
         config = {**kafka_client_config(bootstrap_servers, security), **_CONSUMER, "group.id": f"{prefix}-view"}
         self._consumer = Consumer(config)
         self._consumer.assign(
             [
                 TopicPartition(topic, number, 0)
-                for topic in (self._forecasts, dead_letters)
+                for topic in (self._forecasts, self._alerts, dead_letters)
                 for number in range(partitions)
             ]
         )
         self._decode = msgspec.json.Decoder(ForecastRecord).decode
+        self._decode_alert = msgspec.json.Decoder(AlertRecord).decode
 
     def poll(self, seconds: float) -> Batch:
-        """What is there within ``seconds``; a forecast of another schema is passed over."""
+        """What is there within ``seconds``; a record of another schema is passed over."""
         batch = Batch()
         for message in self._consumer.consume(BATCH, seconds):
             if message.error() is not None:
                 continue
-            if message.topic() != self._forecasts:
+            if message.topic() not in (self._forecasts, self._alerts):
                 batch.dead_letters += 1
                 continue
             try:
-                batch.forecasts.append(self._decode(message.value() or b""))
+                if message.topic() == self._alerts:
+                    batch.alerts.append(self._decode_alert(message.value() or b""))
+                else:
+                    batch.forecasts.append(self._decode(message.value() or b""))
             except msgspec.DecodeError:
                 continue
         return batch

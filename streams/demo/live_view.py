@@ -11,9 +11,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from streams.alerts.records import AlertRecord
 from streams.demo.board import Board, Post
 from streams.demo.sparkline import sparkline
 from streams.demo.wording import age, compact, duration, event_clock, identifier, rate
+
+ALERT_COLUMNS: Final = 20
+"""Of the id of the post that the latest alert is about."""
 
 GAP: Final = 2
 """Blank columns between two columns of the table."""
@@ -34,6 +38,8 @@ class Vitals:
     live_cascades: int | None = None  # None: no worker has said yet
     waiting: int = 0  # forecasts that are due and not made
     dead_letters: int = 0
+    alerts: int = 0  # opened
+    latest_alert: AlertRecord | None = None
     first_forecast_seconds: float | None = None  # after the broker was up
     ended: bool = False  # the stream has no more events
 
@@ -166,6 +172,10 @@ def header_items(board: Board, vitals: Vitals) -> list[Text]:
     ]
     if len(vitals.metrics_urls) > 1:
         items.append(Text.assemble((f"and {len(vitals.metrics_urls) - 1} more workers", "dim")))
+    if (alert := vitals.latest_alert) is not None:
+        post = identifier(alert.cascade, ALERT_COLUMNS, ascii_only=True)
+        said = f": {alert.rule}, {post} at {age(alert.age_seconds)}, {compact(alert.expected)} expected"
+        items.append(Text.assemble(("alerts ", "dim"), f"{vitals.alerts:,}", (said, "bold red")))
     if vitals.first_forecast_seconds is not None:
         items.append(Text.assemble((f"first forecast after {vitals.first_forecast_seconds:.1f} s", "dim")))
     if vitals.ended:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from streams.alerts.records import AlertRecord, AlertState
 from streams.broker import EmbeddedBroker
 from streams.demo.board import Board
 from streams.demo.departure import Departure, Leave
@@ -85,6 +86,8 @@ class _Demo:
         self._broker_up = math.inf
         self._events_rate, self._forecasts_rate = Rate(), Rate()
         self._dead_letters = 0
+        self._alerts = 0
+        self._latest_alert: AlertRecord | None = None
         self._first_forecast: float | None = None
         board = Board(plan.models[0].partition("@")[0])
         self.summary = DemoSummary(board, Vitals("", (), plan.speed))
@@ -183,6 +186,9 @@ class _Demo:
         batch = intake.poll(POLL_SECONDS)
         board.add(batch.forecasts)
         self._dead_letters += batch.dead_letters
+        opened = [alert for alert in batch.alerts if alert.state is AlertState.OPENED]
+        self._alerts += len(opened)
+        self._latest_alert = max([*opened, *filter(None, [self._latest_alert])], key=_when, default=None)
         if self._first_forecast is None and len(board):
             self._first_forecast = time.monotonic() - self._broker_up
         forecasts = board.forecasts.total()
@@ -199,6 +205,12 @@ class _Demo:
             live_cascades=None if beat is None else beat.live_cascades,
             waiting=0 if beat is None else beat.waiting,
             dead_letters=self._dead_letters,
+            alerts=self._alerts,
+            latest_alert=self._latest_alert,
             first_forecast_seconds=self._first_forecast,
             ended=feed.ended,
         )
+
+
+def _when(alert: AlertRecord) -> float:
+    return alert.as_of

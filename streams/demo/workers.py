@@ -29,6 +29,8 @@ NOT_FOR_ALL: Final = ("CASCADECAST_HTTP_TOKEN", "CASCADECAST_INSTANCE_ID")
 MAX_BACKLOG: Final = 500
 """The warm-up makes thousands of forecasts due at once: only the latest of each post is worth showing."""
 
+RULES: Final = Path(__file__).with_name("rules.toml")
+
 END_SECONDS: Final = guardian.PATIENCE_SECONDS + 10.0
 
 
@@ -57,6 +59,7 @@ class WorkerPlan:
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The user's own, with what has no option; of the settings that only tune, the user's win."""
         tuning = {
+            "CASCADECAST_ALERT_RULES": str(RULES),
             "CASCADECAST_MAX_BACKLOG": str(MAX_BACKLOG),
             "CASCADECAST_DRAIN_TIMEOUT_SECONDS": str(DRAIN_SECONDS),
         }

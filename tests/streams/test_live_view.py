@@ -6,6 +6,7 @@ import doctest
 import io
 import re
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,19 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from rich.cells import cell_len
 from rich.console import Console
 
+from streams.alerts.moment import Quantity
+from streams.alerts.rules import RuleSet
 from streams.demo import wording
 from streams.demo.board import MAX_HISTORY, MAX_POSTS, RECENT_SECONDS, Board, Post
 from streams.demo.display import Display, picture
-from streams.demo.live_view import LiveView, Vitals, columns, fitting
+from streams.demo.live_view import LiveView, Vitals, columns, fitting, header_items
 from streams.demo.sparkline import ASCII_BLOCKS, BLOCKS, NOW, sparkline
 from streams.demo.wording import age, compact, identifier, rate
 from streams.demo.workers import gauge
 from streams.records import ForecastRecord
+from tests.streams.alerts.alert_engine import at_least, play, rule
+from tests.streams.conftest import cascade_events
+from tests.streams.learning_engine import learning_settings
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -205,6 +211,12 @@ class TestFit:
             assert word in text
         for word in ("127.0.0.1:19092", "http://127.0.0.1:16066/metrics", "first forecast after 4.8 s"):
             assert word in text
+
+    def test_the_header_tells_the_latest_alert(self) -> None:
+        loud = RuleSet((rule("loud", at_least(Quantity.EXPECTED, 5.0)),))
+        told = play(cascade_events("viral", 1000.0, [30.0] * 20), [], learning_settings(), loud)[0].order[0]
+        lines = [text.plain for text in header_items(board_of(), replace(VITALS, alerts=7, latest_alert=told))]
+        assert [line for line in lines if line.startswith("alerts")] == ["alerts 7: loud, viral at 47s, 84 expected"]
 
     def test_plain_lines_explain_themselves_once(self) -> None:
         out = io.StringIO()

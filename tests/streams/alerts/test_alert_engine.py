@@ -83,15 +83,24 @@ def test_the_stream_of_these_tests_brings_every_kind_of_end() -> None:
 
 
 def test_cleaning_the_log_keeps_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted: list[bytes] = []
+    delete = MemorySegmentStore.delete
+
+    async def counted(store: MemorySegmentStore, key: bytes) -> None:
+        deleted.append(key)
+        await delete(store, key)
+
+    monkeypatch.setattr(MemorySegmentStore, "delete", counted)
     monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 5_000)
     config = learning_settings()
-    events = hostile_stream(3, 3, cascades=80)
+    events = hostile_stream(3, 3, cascades=60)
     expected, _ = play(events, [], config, EVERYTHING)
-    for seed in range(3):
+    for seed in range(2):
         told = Told()
-        partition = crashing_run(events, config, EVERYTHING, random.Random(seed), 20, told)
+        partition = crashing_run(events, config, EVERYTHING, random.Random(seed), 15, told)
         assert told.records == expected.records
         assert not partition.alerts.journal.marks
+    assert len(deleted) > 40, "the test must have made the log turn over"
 
 
 def test_without_rules_there_is_nothing_to_remember() -> None:

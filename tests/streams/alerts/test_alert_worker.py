@@ -150,10 +150,10 @@ def test_the_published_schema_of_alerts_is_current() -> None:
     assert json.loads(published.read_text()) == json.loads(json.dumps(alert_schema()))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, group: str = "alerts") -> None:
     for name in [name for name in os.environ if name.startswith("CASCADECAST_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("sys.argv", ["cascadecast", "alerts", *arguments])
+    monkeypatch.setattr("sys.argv", ["cascadecast", group, *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code in (0, None)
@@ -200,6 +200,11 @@ def test_a_trial_tells_what_a_worker_would_whatever_the_number_of_processes(
     )
     assert len(list(told)) == results[0]["forecasts"]
     assert {json.loads(line)["id"] for line in written[0].splitlines()} == {alert.id for alert in alerts}
+    forecast = ["--in-order", "--models", "hawkes", "--horizon", "2h", "--partitions", "3", "--alert-rules", str(rules)]
+    output = ["--output", str(tmp_path / "forecasts.jsonl"), "--alerts", str(tmp_path / "alerts.jsonl")]
+    run(monkeypatch, str(events), *forecast, *output, group="forecast")
+    lines = (tmp_path / "alerts.jsonl").read_text().splitlines()
+    assert sorted(lines) == sorted(written[0].splitlines())
     result = results[0]
     assert result["alerts"] == len(result["opened"]) == sum(row["alerts"] for row in result["rules"]) > 10
     for alert in result["opened"]:
