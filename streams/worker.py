@@ -27,6 +27,7 @@ from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
+from streams.standing import Standing, together
 
 log = structlog.get_logger("cascadecast.worker")
 
@@ -120,6 +121,7 @@ class WorkerCore:
         self._stopping = False
         self._fault: BaseException | None = None
         metrics.show_lineup(service.lineup)
+        metrics.show_standing(self.standing, lambda: service.lineup)
 
     def models(self) -> list[dict[str, str]]:
         """The loaded models, for people."""
@@ -127,6 +129,10 @@ class WorkerCore:
             {"model": model.name, "version": model.version, "role": role.value}
             for role, model in self._service.lineup.members()
         ]
+
+    def standing(self) -> Standing:
+        """How the models stand by the scores of all partitions that are ours."""
+        return together(one.partition.learner.learned.standing for one in list(self.assigned.values()))
 
     # --- partitions
 

@@ -21,6 +21,8 @@ from streams.dead_letters import dead_letter_headers
 from streams.metrics import WorkerMetrics
 from streams.partition import Fate, Record, Skipped
 from streams.records import ForecastRecord
+from streams.score_board import FAMILIES
+from streams.scores import ScoreRecord
 from streams.settings import Settings
 from streams.topics import declared_topics
 from tests.forecasters.cascades import random_cascades
@@ -212,7 +214,9 @@ def test_every_topic_is_described_with_its_retention() -> None:
     assert {names([row[0]])[0]: row[3] for row in table(KAFKA, "Topics")} == declared
 
 
-@pytest.mark.parametrize(("section", "record"), [("Event", Event), ("Forecast", ForecastRecord)])
+@pytest.mark.parametrize(
+    ("section", "record"), [("Event", Event), ("Forecast", ForecastRecord), ("Scores", ScoreRecord)]
+)
 def test_every_field_of_a_record_is_described(section: str, record: type[msgspec.Struct]) -> None:
     described = names([row[0] for row in table(KAFKA, section)])
     assert described == [field.name for field in msgspec.structs.fields(record)]
@@ -233,11 +237,12 @@ def test_headers_and_reasons_of_dead_letters_are_described() -> None:
 
 def test_every_metric_is_described_with_its_labels() -> None:
     described = {names([row[0]])[0]: row[1] for row in table(KAFKA, "Metrics")}
-    assert described == {
+    counted = {
         f"{metric._name}_total" if metric._type == "counter" else metric._name: ", ".join(metric._labelnames)
         for metric in vars(WorkerMetrics()).values()
         if hasattr(metric, "_labelnames")
     }
+    assert described == counted | {name: ", ".join(labels) for name, (_, labels) in FAMILIES.items()}
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,9 @@ def stream(kafka: EmbeddedBroker, topic_prefix: str, store: ModelStore) -> Strea
     return Stream(kafka.bootstrap_servers, topic_prefix, own).create()
 
 
+NUMBERS = {"expected", "low", "high", "squared_log_error", "log_error", "absolute_percentage_error"}
+
+
 def assert_same_scores(stream: Stream, expected: dict[str, Any]) -> int:
     """The same scores, each with one content; returns how many were published twice."""
     found = [json.loads(message.value()) for message in stream.messages("scores")]
@@ -84,7 +87,7 @@ def assert_same_scores(stream: Stream, expected: dict[str, Any]) -> int:
     for record in found:
         wanted = expected[record["id"]]
         for name, value in record.items():
-            if name in ("expected", "low", "high", "squared_log_error"):
+            if name in NUMBERS:
                 assert math.isclose(value, wanted[name], rel_tol=1e-4, abs_tol=1e-4), (name, record, wanted)
             else:
                 assert value == wanted[name], (name, record, wanted)
