@@ -22,6 +22,7 @@ COMMAND_MODULES: Final = (
     "evaluate",
     "models",
     "state",
+    "scores",
     "topics",
     "broker",
     "bench",
