@@ -50,6 +50,10 @@ class RollingScores:
         both.sums = self.sums + other.sums
         return both
 
+    def cases(self, bucket: int) -> float:
+        """How many scores of a bucket of age the figures rest on: each counts as much as it still weighs."""
+        return float(self.sums[bucket, 0])
+
     def figures(self, bucket: int) -> dict[str, float]:
         """Each of `FIGURES` of the last scores of a bucket of age; nothing where there is no score."""
         weight, *sums = self.sums[bucket].tolist()

@@ -25,6 +25,7 @@ FAMILIES: Final = {
     "cascadecast_score_bias": ("Mean signed log2 error of the last scores; above 0: forecasts are too high.", _MODEL),
     "cascadecast_score_mape": ("Mean absolute percentage error of the logarithms, of the last scores.", _MODEL),
     "cascadecast_score_coverage_ratio": ("Share of the last truths that lay inside their intervals.", _MODEL),
+    "cascadecast_score_cases": ("How many of the last scores these rest on, each by what it still weighs.", _MODEL),
     "cascadecast_drift_detections": ("Changes of the mean signed log2 error that were found.", _MODEL),
     "cascadecast_drift_last_timestamp_seconds": ("Event time at which the last change was certain.", _MODEL),
     "cascadecast_drift_bias": ("Mean signed log2 error before and since the last change.", (*_MODEL, "when")),
@@ -80,6 +81,8 @@ def _last_scores(standing: Standing) -> Iterator[Sample]:
             for figure, value in rolling.figures(number).items():
                 unit = "_ratio" if figure == "coverage" else ""
                 yield f"cascadecast_score_{figure}{unit}", (*_parts(model), age), value
+            if cases := rolling.cases(number):
+                yield "cascadecast_score_cases", (*_parts(model), age), cases
 
 
 def _drift(standing: Standing) -> Iterator[Sample]:

@@ -41,6 +41,7 @@ def test_they_are_the_weighted_means_of_the_scores_of_an_age(some: list[Score]) 
             "coverage": np.average(mine[:, 2], weights=weight),
         }
         assert rolling.figures(bucket) == pytest.approx(wanted, abs=1e-12)
+        assert rolling.cases(bucket) == pytest.approx(weight.sum())
 
 
 @given(scores, st.integers(0, 40))

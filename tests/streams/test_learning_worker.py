@@ -113,7 +113,7 @@ async def test_after_a_restart_the_figures_go_on_where_they_were() -> None:
     second.stores = first.stores
     await second.core.own({0, 1})
     figures = [name for name in FAMILIES if name.startswith("cascadecast_score_")]
-    assert len(figures) == 4
+    assert len(figures) == 5
     for name in figures:
         assert samples(second, name) == samples(first, name) != {}
     shown = samples(second, "cascadecast_score_coverage_ratio")
