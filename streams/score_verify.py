@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from forecasters import metrics
-from forecasters.learning_ages import BUCKET_NAMES, bucket_of
 from graph import Event, Watermark
 from streams.plain_cascade import PlainCascade
+from streams.score_means import Group, Pair, means_of
 from streams.scores import ScoreRecord, score_id
 from streams.settings import Settings
 
@@ -61,20 +60,6 @@ class RecordedPartition:
     """Whether records before the first of these are gone."""
 
 
-class Group(msgspec.Struct, frozen=True):
-    """The scores of a model at an age, by the code of the evaluation, and how far their means lie from that at most."""
-
-    model: str
-    model_version: str
-    age: str
-    n: int
-    msle: float
-    bias: float
-    mape: float
-    coverage: float
-    difference: float
-
-
 @dataclass(slots=True)
 class ScoreVerdict:
     """What came of it."""
@@ -98,19 +83,17 @@ class ScoreVerdict:
 
 def verify_scores(partitions: Iterable[RecordedPartition], settings: Settings) -> ScoreVerdict:
     """Verify a recorded stream; ``settings`` must be those it was made with."""
-    verdict, pairs = ScoreVerdict(), list[tuple[ScoreRecord, ScoreRecord]]()
+    verdict, pairs = ScoreVerdict(), list[Pair]()
     for partition in partitions:
         pairs += _verify(partition, settings, verdict)
-    verdict.groups = [_group(key, some) for key, some in _grouped(pairs).items()]
+    verdict.groups = means_of(pairs)
     verdict.largest_difference = max(
         verdict.largest_difference, max((group.difference for group in verdict.groups), default=0.0)
     )
     return verdict
 
 
-def _verify(
-    recorded: RecordedPartition, settings: Settings, verdict: ScoreVerdict
-) -> Iterator[tuple[ScoreRecord, ScoreRecord]]:
+def _verify(recorded: RecordedPartition, settings: Settings, verdict: ScoreVerdict) -> Iterator[Pair]:
     """Pairs of a score as published and as recomputed; the rest is noted in ``verdict``."""
     cascades, watermark = _play(recorded.events, settings)
     found = _by_id(recorded.scores, verdict)
@@ -231,35 +214,3 @@ def _compare(found: ScoreRecord, wanted: ScoreRecord, verdict: ScoreVerdict) -> 
         return True
     verdict.differing.append(found.id)
     return False
-
-
-def _grouped(
-    pairs: Iterable[tuple[ScoreRecord, ScoreRecord]],
-) -> dict[tuple[str, str, int], list[tuple[ScoreRecord, ScoreRecord]]]:
-    found: dict[tuple[str, str, int], list[tuple[ScoreRecord, ScoreRecord]]] = {}
-    for pair in pairs:
-        bucket = int(bucket_of(np.array([pair[0].age_seconds]))[0])
-        found.setdefault((pair[0].model, pair[0].model_version, bucket), []).append(pair)
-    return dict(sorted(found.items()))
-
-
-def _group(key: tuple[str, str, int], pairs: list[tuple[ScoreRecord, ScoreRecord]]) -> Group:
-    model, version, bucket = key
-    found, made = zip(*pairs, strict=True)
-    observed = np.array([score.observed for score in made])
-    expected, low, high, actual = (
-        np.array([getattr(score, name) for score in made]) - observed for name in ("expected", "low", "high", "actual")
-    )
-    truth = np.maximum(0.0, actual)
-    figures = metrics.score(expected, truth, low, high) | {"bias": metrics.bias(expected, truth)}
-    means = {
-        "msle": np.mean([score.squared_log_error for score in found]),
-        "bias": np.mean([score.log_error for score in found]),
-        "mape": np.mean([score.absolute_percentage_error for score in found]),
-        "coverage": np.mean([score.covered for score in found]),
-    }
-    difference = max(abs(float(mean) - figures[name]) for name, mean in means.items())
-    return Group(
-        model, version, BUCKET_NAMES[bucket], len(pairs),
-        figures["msle"], figures["bias"], figures["mape"], figures["coverage"], difference,
-    )  # fmt: skip
