@@ -91,7 +91,7 @@ class Learned:
                 {model: float(at) for model, at in found["last_used"].items()},
                 Standing.restore(found["standing"]) if "standing" in found else Standing(),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise StateError(
                 f"what the stored state holds of learned weights and intervals cannot be read ({error!r}): run the "
                 "version that wrote it"
