@@ -18,8 +18,8 @@ from river.__version__ import __version__ as RIVER_VERSION
 from river._river_rust.drift import AdaptiveWindowing
 
 CONFIDENCE: Final = 0.0005
-"""ADWIN's delta: about the chance that one look at a window without change finds one. There is a window for each model,
-age and partition; ten times the usual 0.002 would find changes a tenth sooner and be wrong several times as often."""
+"""ADWIN's delta, a quarter of the usual 0.002, since there is a window for each model, age and partition. It costs a
+sixth more scores: a change by 0.6 doublings was told after 184 instead of 157 (median of 40 streams, heavy tails)."""
 
 CLOCK: Final = 8
 """Looks at its window after every so many scores."""
