@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from streams.metrics import WorkerMetrics
+from streams.score_board import FAMILIES
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -44,6 +45,9 @@ def _rows() -> Iterator[str]:
         name = f"{metric._name}_total" if metric._type == "counter" else metric._name
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
         yield f"| `{name}` | {metric._type} | {labels} | {metric._documentation} |"
+    for name, (meaning, names) in FAMILIES.items():
+        labels = ", ".join(f"`{label}`" for label in names)
+        yield f"| `{name}` | gauge | {labels} | {meaning} |"
 
 
 def main() -> None:

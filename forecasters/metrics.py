@@ -40,14 +40,25 @@ def male(predicted: ArrayLike, actual: ArrayLike) -> float:
     return float(np.mean(np.abs(log_errors(predicted, actual))))
 
 
-def mape(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Mean absolute percentage error of the logarithms: mean |log2(p+2) - log2(y+2)| / log2(y+2).
+def bias(predicted: ArrayLike, actual: ArrayLike) -> float:
+    """Mean signed logarithmic error: above 0 where forecasts are too high as a rule."""
+    return float(np.mean(log_errors(predicted, actual)))
+
+
+def percentage_errors(predicted: ArrayLike, actual: ArrayLike) -> Floats:
+    """Absolute percentage error of the logarithms, |log2(p+2) - log2(y+2)| / log2(y+2), of each case, shape (n,).
 
     The 2 keeps the denominator at 1 or more, so that cascades which stopped growing count too.
     """
     p, y = _pair(predicted, actual)
     truth = np.log2(y + 2.0)
-    return float(np.mean(np.abs(np.log2(p + 2.0) - truth) / truth))
+    errors: Floats = np.abs(np.log2(p + 2.0) - truth) / truth
+    return errors
+
+
+def mape(predicted: ArrayLike, actual: ArrayLike) -> float:
+    """Mean absolute percentage error of the logarithms: the mean of `percentage_errors`."""
+    return float(np.mean(percentage_errors(predicted, actual)))
 
 
 def pcc(predicted: ArrayLike, actual: ArrayLike) -> float:

@@ -16,7 +16,7 @@ from streams.blending import Round, calibrated, expert_key, model_key
 from streams.lineup import Lineup, Role, Share
 from streams.lineup_loading import LineupLoader
 from streams.partition import Due
-from streams.records import ForecastRecord, forecast_id, rounded
+from streams.records import ForecastRecord, forecast_id, published_size, rounded
 from streams.settings import Settings
 
 
@@ -106,12 +106,12 @@ class ForecastService:
             horizon_seconds=self._horizon,
             model=model.name,
             model_version=model.version,
-            expected=rounded(observed + expected),
-            low=rounded(observed + float(forecasts.low[row])),
-            high=rounded(observed + float(forecasts.high[row])),
+            expected=published_size(observed, expected),
+            low=published_size(observed, float(forecasts.low[row])),
+            high=published_size(observed, float(forecasts.high[row])),
             level=DEFAULT_LEVEL,
             trajectory=[
-                (round(float(at), 3), rounded(observed + float(increment)))
+                (round(float(at), 3), published_size(observed, float(increment)))
                 for at, increment in zip(ages, increments, strict=True)
             ],
             growth_per_hour=rounded(growth),

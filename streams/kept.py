@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -79,6 +80,19 @@ class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def with_actual(self, size: int) -> Kept:
         """With the truth written down."""
         return msgspec.structs.replace(self, actual=size)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A kept forecast and the size that its cascade had at the horizon."""
+
+    kept: Kept
+    size: int
+
+    @property
+    def growth(self) -> float:
+        """What forecasts of increments are held against: 0 where more was undone since than was added."""
+        return float(max(0, self.size - self.kept.observed))
 
 
 def just_before(time: float) -> float:

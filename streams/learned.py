@@ -1,4 +1,7 @@
-"""What a partition has learned from matured cascades: offsets of intervals, weights of blends. It never changes."""
+"""What a partition has learned from matured cascades: offsets of intervals, weights of blends, how the models stand.
+
+It never changes.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,12 @@ from numpy.typing import NDArray
 
 from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
 from forecasters.online_intervals import OnlineIntervals
-from streams.kept import Kept, Values
+from streams.kept import Truth, Values
 from streams.segments import StateError
+from streams.standing import Standing
 
 FORGOTTEN_AFTER_SECONDS: Final = 7 * 86_400.0
 """What was learned about a model is dropped a week after its last score: swapped versions must not pile up."""
-
-Truth = tuple[Kept, float]
-"""A kept forecast and the increment that came true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Learned:
     intervals: Mapping[str, OnlineIntervals] = field(default_factory=dict)
     blends: Mapping[str, OnlineBlend] = field(default_factory=dict)
     last_used: Mapping[str, float] = field(default_factory=dict)  # event time of the last score
+    standing: Standing = field(default_factory=Standing)  # forecasts do not use it
     _weights: dict[str, BlendWeights] = field(default_factory=dict, compare=False)
 
     def weights(self, blend: str, prior: BlendPrior) -> BlendWeights | None:
@@ -56,14 +58,15 @@ class Learned:
             if known is None or known.moments.experts != len(errors):
                 known = blends[model] = OnlineBlend(len(errors))
             known.update(errors[None], np.array([age]))
-        for kept, _ in truths:
-            last_used |= dict.fromkeys(kept.panel.models, kept.matures)
+        for truth in truths:
+            last_used |= dict.fromkeys(truth.kept.panel.models, truth.kept.matures)
         newest = max(last_used.values(), default=0.0)
         used = {model for model, at in last_used.items() if newest - at <= FORGOTTEN_AFTER_SECONDS}
         return Learned(
             {model: online for model, online in intervals.items() if model in used},
             {model: online for model, online in blends.items() if model in used},
             {model: at for model, at in last_used.items() if model in used},
+            self.standing.after(truths).of(used),
         )
 
     def snapshot(self) -> bytes:
@@ -73,6 +76,7 @@ class Learned:
                 "intervals": {model: online.snapshot() for model, online in self.intervals.items()},
                 "blends": {model: online.snapshot() for model, online in self.blends.items()},
                 "last_used": dict(self.last_used),
+                "standing": self.standing.snapshot(),
             }
         )
 
@@ -85,8 +89,9 @@ class Learned:
                 {model: OnlineIntervals.restore(one) for model, one in found["intervals"].items()},
                 {model: OnlineBlend.restore(one) for model, one in found["blends"].items()},
                 {model: float(at) for model, at in found["last_used"].items()},
+                Standing.restore(found["standing"]) if "standing" in found else Standing(),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise StateError(
                 f"what the stored state holds of learned weights and intervals cannot be read ({error!r}): run the "
                 "version that wrote it"
@@ -96,19 +101,20 @@ class Learned:
 def _by_model(truths: Sequence[Truth]) -> dict[str, list[tuple[Values, float, float]]]:
     """Each model's forecasts with truth and age, in order."""
     found: dict[str, list[tuple[Values, float, float]]] = {}
-    for kept, actual in truths:
+    for truth in truths:
+        kept = truth.kept
         for model, said in zip(kept.panel.models, kept.said(), strict=True):
-            found.setdefault(model, []).append((said, actual, kept.age_seconds))
+            found.setdefault(model, []).append((said, truth.growth, kept.age_seconds))
     return found
 
 
 def _by_blend(truths: Sequence[Truth]) -> list[tuple[str, NDArray[np.float64], float]]:
     """Each blend's experts' errors (E,) in log2 and the age, in order."""
     found = []
-    for kept, actual in truths:
-        said = kept.said()
-        for place, experts in kept.panel.blends:
+    for truth in truths:
+        said, panel = truth.kept.said(), truth.kept.panel
+        for place, experts in panel.blends:
             increments = np.array([said[expert].increment for expert in experts])
-            errors = np.log2(1.0 + actual) - np.log2(1.0 + increments)
-            found.append((kept.panel.models[place], errors, kept.age_seconds))
+            errors = np.log2(1.0 + truth.growth) - np.log2(1.0 + increments)
+            found.append((panel.models[place], errors, truth.kept.age_seconds))
     return found

@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Final
 
 from graph import Cascade, CascadeView
-from streams.kept import Kept, Panel, just_before
-from streams.learned import Learned, Truth
+from streams.kept import UNKNOWN, Kept, Panel, Truth, just_before
+from streams.learned import Learned
 from streams.settings import Settings
 
 CascadeById = Callable[[str], Cascade | None]
@@ -181,21 +181,20 @@ class PartitionLearner:
             if isinstance(actual, Unscored):
                 self.unscored[actual] += 1
             else:
-                truths.append((kept, actual))
+                truths.append(Truth(kept, actual))
         self._start = start
         if truths:
             self._states.append(_State(start, self.learned.after(truths)))
         return truths
 
-    def _actual(self, kept: Kept, cascade: Cascade | None) -> float | Unscored:
-        size = kept.actual
-        if size < 0:
-            if cascade is None:
-                return Unscored.GONE
-            if cascade.withdrawn_at <= kept.matures:
-                return Unscored.WITHDRAWN
-            size = cascade.size_at(just_before(kept.matures))
-        return float(max(0, size - kept.observed))
+    def _actual(self, kept: Kept, cascade: Cascade | None) -> int | Unscored:
+        if kept.actual != UNKNOWN:
+            return kept.actual
+        if cascade is None:
+            return Unscored.GONE
+        if cascade.withdrawn_at <= kept.matures:
+            return Unscored.WITHDRAWN
+        return cascade.size_at(just_before(kept.matures))
 
     # --- durable state
 

@@ -8,7 +8,7 @@ due = made + skipped + in flight, and published by champions = made x champions 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -27,6 +27,7 @@ from streams.partition import Fate, Skipped
 from streams.progress import OutputKind
 from streams.score_board import ScoreBoard
 from streams.scores import ScoreRecord
+from streams.standing import Standing
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From a small batch's service time to the point at which a forecast is of no more use within the minute."""
@@ -182,25 +183,12 @@ class WorkerMetrics:
             ["reason"],
             registry=self.registry,
         )
-        self.msle = Gauge(
-            "cascadecast_score_msle",
-            "Mean squared log2 error of the last scores, by age at the forecast.",
-            ["model", "version", "age"],
-            registry=self.registry,
-        )
-        self.coverage = Gauge(
-            "cascadecast_score_coverage_ratio",
-            "Share of the last truths that lay inside their intervals, by age at the forecast.",
-            ["model", "version", "age"],
-            registry=self.registry,
-        )
         self.blend_weight = Gauge(
             "cascadecast_blend_weight_ratio",
             "Weight of an expert in a blend at an age, as learned in a partition.",
             ["model", "expert", "age", "partition"],
             registry=self.registry,
         )
-        self._board = ScoreBoard()
         self.models = Gauge(
             "cascadecast_model_info",
             "Loaded models; always 1.",
@@ -339,12 +327,13 @@ class WorkerMetrics:
             self.alerts_open.labels(rule).set(number)
 
     def observe_scores(self, records: Sequence[ScoreRecord]) -> None:
-        """Count published scores and show how good the last ones were."""
+        """Count published scores."""
         for record in records:
             self.scores.labels(record.model, record.model_version).inc()
-        for key, rolling in self._board.add(records):
-            self.msle.labels(*key).set(rolling.msle)
-            self.coverage.labels(*key).set(rolling.coverage)
+
+    def show_standing(self, look: Callable[[], Standing], lineup: Callable[[], Lineup]) -> None:
+        """Show from now on how the models stand; both are asked at each scrape, which costs nothing between two."""
+        self.registry.register(ScoreBoard(look, lineup))
 
     def show_weights(self, partition: int, lineup: Lineup, learned: Learned) -> None:
         """Show what each blend of the lineup weighs its experts at."""

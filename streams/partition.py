@@ -30,7 +30,8 @@ from graph.watermark import Evidence
 from streams.alerts.engine import AlertChange, PartitionAlerts
 from streams.alerts.rules import RuleBook
 from streams.heard import Heard
-from streams.learned import Learned, Truth
+from streams.kept import Truth
+from streams.learned import Learned
 from streams.learning import NOTHING, PartitionLearner
 from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
@@ -313,7 +314,7 @@ class Partition:
         """Score and learn from what matured before the present slot of event time began."""
         truths = self.learner.advance(self._reached(), self.store.get)
         if truths and not self._truths:  # what waits already is older and holds back enough
-            self._in_flight[truths[0][0].matures] += 1
+            self._in_flight[truths[0].kept.matures] += 1
         self._truths += truths
         self.learner.forget_before(self.unforecast_since())
 
@@ -325,7 +326,7 @@ class Partition:
     def scored(self, truths: Sequence[Truth]) -> None:
         """The scores are out, with every acknowledgement asked for."""
         if truths:
-            self._settle(truths[0][0].matures)
+            self._settle(truths[0].kept.matures)
 
     def published(self, due: Due) -> None:
         """The forecast is out, with every acknowledgement asked for."""

@@ -51,6 +51,15 @@ def rounded(value: float) -> float:
     return round(value, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value))))
 
 
+def published_size(observed: int, increment: float) -> float:
+    """The size that is published for an increment forecast on top of ``observed``.
+
+    It is a function of the rounded increment, which is what a kept forecast remembers: so whoever scores a forecast a
+    day later arrives at the very number that was published.
+    """
+    return rounded(observed + rounded(increment))
+
+
 encode_record: Final = msgspec.json.Encoder().encode
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from streams.alerts.engine import AlertChange
 from streams.alerts.records import AlertRecord
 from streams.inference import ModelRun
-from streams.learned import Truth
+from streams.kept import Truth
 from streams.lineup import Role
 from streams.outputs import Output
 from streams.partition import Due, Partition
@@ -67,7 +67,7 @@ def shares(
         one.truths.extend(truths)
         for truth in truths:
             for record in score_records(truth, horizon_seconds):
-                one.outputs.append((_score(record, truth[0].matures), record))
+                one.outputs.append((_score(record, truth.kept.matures), record))
     partition_of: dict[str, Share] = {}
     for due in dues:
         one = partition_of[due.cascade] = share(due.partition)

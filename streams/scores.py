@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import xxhash
 
 from forecasters.intervals import DEFAULT_LEVEL
-from streams.learned import Truth
-from streams.records import forecast_id, rounded
+from streams.kept import Truth
+from streams.records import forecast_id, published_size
 
 SCORE_VERSION: Final = 1
 
 
 class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One matured forecast of one model. Sizes are reshares at the horizon; the error is of the growth since as_of."""
+    """One matured forecast of one model. Sizes are reshares at the horizon; errors are of the growth since as_of.
+
+    Errors are functions of the sizes in the same record and are not rounded: recomputed from it, they are the same.
+    """
 
     v: int = SCORE_VERSION
     id: str
@@ -36,19 +39,62 @@ class ScoreRecord(msgspec.Struct, frozen=True, kw_only=True):
     actual: int
     squared_log_error: float
     covered: bool
+    log_error: float
+    absolute_percentage_error: float
+
+
+class Verdict(NamedTuple):
+    """What a model's published forecast was worth."""
+
+    model: str  # name@version
+    expected: float
+    low: float
+    high: float
+    log_error: float
+    absolute_percentage_error: float
+    covered: bool
+
+
+def verdicts(truth: Truth) -> Iterator[Verdict]:
+    """Of each model whose forecast was published, in the order of the panel.
+
+    Errors are those of `forecasters.metrics`, of the growth since as_of as published. Where more was undone than was
+    added since, the growth is 0, as it is to the models.
+    """
+    kept, growth = truth.kept, truth.growth
+    actual = kept.observed + growth
+    for model, published, said in zip(kept.panel.models, kept.panel.published, kept.said(), strict=True):
+        if not published:
+            continue
+        expected, low, high = (
+            published_size(kept.observed, number) for number in (said.increment, said.low, said.high)
+        )
+        grown = expected - kept.observed
+        truth_log = math.log2(2.0 + growth)
+        yield Verdict(
+            model,
+            expected,
+            low,
+            high,
+            math.log2(1.0 + grown) - math.log2(1.0 + growth),
+            abs(math.log2(2.0 + grown) - truth_log) / truth_log,
+            low <= actual <= high,
+        )
+
+
+def score_id(forecast: str) -> str:
+    """The same score has the same id in every run, so that a consumer can drop a repeat."""
+    return xxhash.xxh3_128_hexdigest(f"score\x1f{forecast}".encode())
 
 
 def score_records(truth: Truth, horizon_seconds: float) -> Iterator[ScoreRecord]:
     """The scores of all that was published about a cascade at one time."""
-    kept, actual = truth
-    for name, published, said in zip(kept.panel.models, kept.panel.published, kept.said(), strict=True):
-        if not published:
-            continue
-        model, _, version = name.partition("@")
+    kept = truth.kept
+    for verdict in verdicts(truth):
+        model, _, version = verdict.model.partition("@")
         forecast = forecast_id(kept.cascade, kept.as_of, horizon_seconds, model, version)
-        error = math.log2(1.0 + said.increment) - math.log2(1.0 + actual)
         yield ScoreRecord(
-            id=xxhash.xxh3_128_hexdigest(f"score\x1f{forecast}".encode()),
+            id=score_id(forecast),
             forecast=forecast,
             cascade=kept.cascade,
             as_of=kept.as_of,
@@ -57,13 +103,15 @@ def score_records(truth: Truth, horizon_seconds: float) -> Iterator[ScoreRecord]
             horizon_seconds=horizon_seconds,
             model=model,
             model_version=version,
-            expected=rounded(kept.observed + said.increment),
-            low=rounded(kept.observed + said.low),
-            high=rounded(kept.observed + said.high),
+            expected=verdict.expected,
+            low=verdict.low,
+            high=verdict.high,
             level=DEFAULT_LEVEL,
-            actual=kept.observed + int(actual),
-            squared_log_error=rounded(error * error),
-            covered=said.low <= actual <= said.high,
+            actual=truth.size,
+            squared_log_error=verdict.log_error**2,
+            covered=verdict.covered,
+            log_error=verdict.log_error,
+            absolute_percentage_error=verdict.absolute_percentage_error,
         )
 
 

@@ -34,6 +34,7 @@ from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
+from streams.standing import Standing, together
 from streams.web.alert_history import AlertHistory
 from streams.web.board import LiveBoard
 
@@ -140,6 +141,7 @@ class WorkerCore:
         metrics.show_lineup(service.lineup)
         metrics.partitions.set(settings.partitions)
         metrics.memory_limit.set(settings.memory_limit_bytes / settings.partitions)
+        metrics.show_standing(self.standing, lambda: service.lineup)
 
     def models(self) -> list[dict[str, str]]:
         """The loaded models, for people."""
@@ -157,6 +159,10 @@ class WorkerCore:
         due = Due(partition, view, as_of, "", learned, keep=False)
         runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, [due])
         return [record for run in runs if run.role is Role.CHAMPION for record in run.records]
+
+    def standing(self) -> Standing:
+        """How the models stand by the scores of all partitions that are ours."""
+        return together(one.partition.learner.learned.standing for one in list(self.assigned.values()))
 
     # --- partitions
 

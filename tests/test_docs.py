@@ -20,6 +20,7 @@ from streams.cli.main import build_app
 from streams.dead_letters import dead_letter_headers
 from streams.partition import Record
 from streams.records import ForecastRecord
+from streams.scores import ScoreRecord
 from streams.settings import Settings
 from streams.topics import declared_topics
 from tests.forecasters.cascades import random_cascades
@@ -211,7 +212,9 @@ def test_every_topic_is_described_with_its_retention() -> None:
     assert {names([row[0]])[0]: row[3] for row in table(KAFKA, "Topics")} == declared
 
 
-@pytest.mark.parametrize(("section", "record"), [("Event", Event), ("Forecast", ForecastRecord)])
+@pytest.mark.parametrize(
+    ("section", "record"), [("Event", Event), ("Forecast", ForecastRecord), ("Scores", ScoreRecord)]
+)
 def test_every_field_of_a_record_is_described(section: str, record: type[msgspec.Struct]) -> None:
     described = names([row[0] for row in table(KAFKA, section)])
     assert described == [field.name for field in msgspec.structs.fields(record)]

@@ -24,6 +24,7 @@ COMMAND_MODULES: Final = (
     "models",
     "alerts",
     "state",
+    "scores",
     "topics",
     "broker",
     "bench",

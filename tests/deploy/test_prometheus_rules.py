@@ -172,6 +172,8 @@ def rules() -> list[dict[str, Any]]:
 
 
 ALERTS = [rule for rule in rules() if "alert" in rule]
+ELSEWHERE = re.findall(r"alert: (\w+)", (PROMETHEUS / "rules" / "accuracy.yml").read_text())
+"""Tested by promtool's own files: their series need whole histories."""
 
 
 @pytest.fixture(scope="module")
@@ -213,12 +215,13 @@ def test_an_alert_fires_when_it_should(case: Case, promtool: Path, tmp_path: Pat
 
 def test_every_alert_is_tested_both_ways() -> None:
     tested = {(case.alert, case.fires) for case in CASES}
-    assert tested == {(rule["alert"], fires) for rule in ALERTS for fires in (True, False)}
+    here = [rule for rule in ALERTS if rule["alert"] not in ELSEWHERE]
+    assert tested == {(rule["alert"], fires) for rule in here for fires in (True, False)}
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_how_urgent_it_is_what_it_means_and_what_to_do(rule: dict[str, Any]) -> None:
-    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert rule["labels"]["severity"] in ("info", "warning", "critical")
     notes = rule["annotations"]
     assert "{{" not in notes["summary"], "a summary is the same for all, so that alerts can be grouped by it"
     assert "$labels" in notes["description"]

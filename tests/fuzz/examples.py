@@ -12,7 +12,9 @@ import msgspec
 
 from forecasters.model_store import SHIPPED_WEIGHTS
 from graph import Event, Kind
+from streams.learned import Learned
 from streams.segments import pack, unpack
+from tests.streams.test_standing import truths
 
 STORED_STATE: Final = Path(__file__).parents[1] / "streams" / "stored" / "state_format_1.msgpack"
 
@@ -67,9 +69,10 @@ def segment_examples() -> list[bytes]:
 
 @cache
 def learned_examples() -> list[bytes]:
-    """What a partition had learned."""
+    """What a partition had learned, as of the format before and of today's."""
     segments = [unpack(value) for value in segment_examples()]
-    return [one.learned for one in segments if one.learned is not None]
+    before = [one.learned for one in segments if one.learned is not None]
+    return [*before, Learned().after(truths(seed=1, cascades=30)).snapshot()]
 
 
 @cache

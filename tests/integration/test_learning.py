@@ -23,6 +23,8 @@ from streams.broker import EmbeddedBroker
 from streams.forecast_file import forecast_events
 from streams.inference import load_service
 from streams.replay import ReplayPlan, replay
+from streams.score_sources import recorded_in_kafka
+from streams.score_verify import verify_scores
 from streams.scores import ScoreRecord
 from streams.settings import Settings
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
@@ -77,6 +79,9 @@ def stream(kafka: EmbeddedBroker, topic_prefix: str, store: ModelStore) -> Strea
     return Stream(kafka.bootstrap_servers, topic_prefix, own).create()
 
 
+NUMBERS = {"expected", "low", "high", "squared_log_error", "log_error", "absolute_percentage_error"}
+
+
 def assert_same_scores(stream: Stream, expected: dict[str, Any]) -> int:
     """The same scores, each with one content; returns how many were published twice."""
     found = [json.loads(message.value()) for message in stream.messages("scores")]
@@ -84,11 +89,22 @@ def assert_same_scores(stream: Stream, expected: dict[str, Any]) -> int:
     for record in found:
         wanted = expected[record["id"]]
         for name, value in record.items():
-            if name in ("expected", "low", "high", "squared_log_error"):
+            if name in NUMBERS:
                 assert math.isclose(value, wanted[name], rel_tol=1e-4, abs_tol=1e-4), (name, record, wanted)
             else:
                 assert value == wanted[name], (name, record, wanted)
     return len(found) - len(expected)
+
+
+def assert_scores_follow_from_events(stream: Stream) -> None:
+    """By another path, from what lies in Kafka alone."""
+    settings = Settings(
+        **LEARNING, bootstrap_servers=stream.bootstrap_servers, topic_prefix=stream.prefix, app_id=stream.app_id
+    )
+    verdict = verify_scores(recorded_in_kafka(settings), settings)
+    assert verdict.is_equal, (verdict.differing, verdict.missing, verdict.extra)
+    assert verdict.equal == verdict.scores > 300
+    assert verdict.largest_difference < 1e-9
 
 
 def publish(stream: Stream, path: Path) -> None:
@@ -114,6 +130,13 @@ def test_one_worker_learns_what_a_file_run_learns(
         found = worker.metrics()
         scored = sum(value for name, value in found.items() if name.startswith("cascadecast_scores_total"))
         assert scored == len(expected[1])
+        assert_scores_follow_from_events(stream)
+        shown = {name: value for name, value in found.items() if name.startswith("cascadecast_score_")}
+        assert worker.terminate() == 0
+        worker.start()
+        worker.wait_ready()
+        again = {name: value for name, value in worker.metrics().items() if name.startswith("cascadecast_score_")}
+        assert again == shown, "after a restart the figures are those of the durable state"
 
 
 def test_two_workers_of_which_one_is_killed_learn_the_same(
@@ -134,3 +157,4 @@ def test_two_workers_of_which_one_is_killed_learn_the_same(
         settle(stream, [one, two], 120)
         assert_same_forecasts(stream.forecasts(), expected[0])
         assert_same_scores(stream, expected[1])
+        assert_scores_follow_from_events(stream)

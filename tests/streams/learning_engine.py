@@ -14,6 +14,7 @@ from forecasters.blend.experts import Expert
 from graph import Cascade, Event
 from streams.answers import give_to_learners
 from streams.inference import ForecastService
+from streams.kept import Truth
 from streams.partition import Due, Partition
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord, score_records
@@ -83,6 +84,7 @@ class Out:
 
     forecasts: dict[str, ForecastRecord] = field(default_factory=dict)
     scores: dict[str, ScoreRecord] = field(default_factory=dict)
+    truths: list[Truth] = field(default_factory=list)
     repeats: int = 0
 
     def add(self, forecasts: Iterable[ForecastRecord], scores: Iterable[ScoreRecord]) -> None:
@@ -100,6 +102,7 @@ def take(
     """One round; its forecasts are not acknowledged yet, its scores may be."""
     dues = partition.take_due(limit)
     truths = partition.take_truths()
+    out.truths += truths
     runs = models.forecast(dues)
     give_to_learners(dues, [answer for run in runs for answer in run.answers], config.horizon_seconds)
     scores = [record for truth in truths for record in score_records(truth, config.horizon_seconds)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graph import Event, Kind
 from streams import segment_log
-from streams.kept import Kept, Panel, Values
+from streams.kept import Kept, Panel, Truth, Values
 from streams.learned import Learned
 from streams.learning import PartitionLearner, Unscored
 from streams.partition import Partition
@@ -194,16 +194,16 @@ def kept(cascade: str, matures: float, models: tuple[str, ...] = ("m@1",)) -> Ke
 
 
 def test_a_model_that_is_no_longer_scored_is_forgotten_after_a_week() -> None:
-    learned = Learned().after([(kept("a", 1000.0, ("old@1",)), 3.0)])
-    later = learned.after([(kept("b", 1000.0 + 6 * 86_400, ("new@1",)), 3.0)])
+    learned = Learned().after([Truth(kept("a", 1000.0, ("old@1",)), 4)])
+    later = learned.after([Truth(kept("b", 1000.0 + 6 * 86_400, ("new@1",)), 4)])
     assert set(later.intervals) == {"old@1", "new@1"}
-    assert set(later.after([(kept("c", 1000.0 + 8 * 86_400, ("new@1",)), 3.0)]).intervals) == {"new@1"}
+    assert set(later.after([Truth(kept("c", 1000.0 + 8 * 86_400, ("new@1",)), 4)]).intervals) == {"new@1"}
 
 
 def test_learning_makes_another_state_and_leaves_the_old_one() -> None:
-    before = Learned().after([(kept("a", 1000.0), 3.0)])
+    before = Learned().after([Truth(kept("a", 1000.0), 4)])
     digest = before.snapshot()
-    after = before.after([(kept("b", 1001.0), 9.0)])
+    after = before.after([Truth(kept("b", 1001.0), 10)])
     assert before.snapshot() == digest != after.snapshot()
     assert Learned.restore(after.snapshot()).snapshot() == after.snapshot()
 

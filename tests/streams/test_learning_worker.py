@@ -11,14 +11,25 @@ import pytest
 from graph import write_events
 from streams.cli import main
 from streams.forecast_file import RunCounts, forecast_events
+from streams.learned import Learned
+from streams.score_board import FAMILIES
 from streams.scores import ScoreRecord
-from tests.streams.learning_engine import blend, learning_settings, long_stream, service
+from tests.streams.learning_engine import HOUR, blend, learning_settings, long_stream, play, service
 from tests.streams.test_worker_core import Rig
 
 
 def scores_of(rig: Rig) -> dict[str, Any]:
     found = [json.loads(value) for _, value, _ in rig.outbox.sent.get("scores", [])]
     return {record["id"]: record for record in found}
+
+
+def samples(rig: Rig, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {
+        tuple(sorted(sample.labels.items())): sample.value
+        for family in rig.metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
 
 
 def from_file(events: Any, config: Any) -> tuple[dict[str, Any], dict[str, Any], RunCounts]:
@@ -69,6 +80,47 @@ async def test_another_owner_goes_on_learning_where_the_first_stopped() -> None:
         mine, theirs = (rig.core.assigned[number].partition for rig in (second, first))
         since = mine.unforecast_since()
         assert mine.learner.learned.snapshot() == theirs.learner.state_at(since).snapshot()
+
+
+async def test_what_a_worker_has_learned_is_what_its_scores_teach_one_by_one() -> None:
+    """Weights, intervals, last scores, drift and comparisons: all are a fold over the truths, whatever the batches."""
+    events = long_stream(25, cascades=60)
+    config = learning_settings(max_backlog=20)
+    rig = Rig(config, service(config))
+    await rig.core.own({0})
+    await rig.play(events, 1, batch=37, end=max(event.time for event in events) + 4 * HOUR)
+    out, _ = play(events, [], config)
+    assert scores_of(rig) == {score.id: msgspec.to_builtins(score) for score in out.scores.values()}
+    replayed = Learned()
+    for truth in out.truths:
+        replayed = replayed.after([truth])
+    learned = rig.core.assigned[0].partition.learner.learned
+    assert learned.snapshot() == replayed.snapshot()
+    assert learned.intervals.keys() == {"blend@3", "doubling@1", "tenfold@1"}
+    again = Rig(config, service(config))
+    again.stores = rig.stores
+    await again.core.own({0})
+    assert again.core.assigned[0].partition.learner.learned.snapshot() == replayed.snapshot()
+
+
+async def test_after_a_restart_the_figures_go_on_where_they_were() -> None:
+    events = long_stream(26, cascades=60)
+    config = learning_settings(partitions=2)
+    first = Rig(config, service(config))
+    await first.core.own({0, 1})
+    await first.play(events, 2)
+    second = Rig(config, service(config))
+    second.stores = first.stores
+    await second.core.own({0, 1})
+    figures = [name for name in FAMILIES if name.startswith("cascadecast_score_")]
+    assert len(figures) == 5
+    for name in figures:
+        assert samples(second, name) == samples(first, name) != {}
+    shown = samples(second, "cascadecast_score_coverage_ratio")
+    await second.core.disown(0)
+    assert samples(second, "cascadecast_score_coverage_ratio") != shown, "a partition takes its figures along"
+    await second.core.disown(1)
+    assert samples(second, "cascadecast_score_coverage_ratio") == {}
 
 
 async def test_the_metrics_tell_how_good_the_models_are_and_what_the_blend_weighs() -> None:

@@ -17,7 +17,12 @@ from streams.state_export import CascadeState
 from streams.state_verify import PartitionVerdict
 from tests.integration.chaos.expected import Expected, Records
 
-NUMBERS: Final = frozenset({"expected", "low", "high", "growth_per_hour", "squared_log_error", "importance"})
+NUMBERS: Final = frozenset(
+    {
+        "expected", "low", "high", "growth_per_hour", "importance", "squared_log_error", "log_error",
+        "absolute_percentage_error",
+    }
+)  # fmt: skip
 """Batched arithmetic may differ in the last bits; everything else must be equal."""
 
 TOLERANCE: Final = 1e-4
