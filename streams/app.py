@@ -12,10 +12,10 @@ import structlog
 
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
+from streams.batched_transport import BatchedTransport, Fetched
 from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
-    MAX_SEGMENT_BYTES,
     FaustOwners,
     FaustPublisher,
     FaustSource,
@@ -49,6 +49,10 @@ EXIT_FAULT: Final = 70
 
 SHUTDOWN_SLACK_SECONDS: Final = 10.0
 """For leaving the group and closing files after the drain."""
+
+MESSAGES_IN_HAND: Final = 8
+"""Of batched delivery: the records of so many fetches, each of one partition, make a micro-batch when there is much to
+do."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
@@ -84,13 +88,13 @@ def build_app(
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 6,
         broker_max_poll_records=settings.batch_max_events,
-        stream_buffer_maxsize=settings.batch_max_events * 2,
+        stream_buffer_maxsize=2 * (MESSAGES_IN_HAND if settings.batched_delivery else settings.batch_max_events),
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         table_standby_replicas=settings.standby_replicas,
         consumer_group_instance_id=settings.instance_id,
         producer_acks=-1,
-        producer_compression_type="lz4",
+        producer_compression_type="zstd",
         producer_linger=0.005,
         producer_max_batch_size=131_072,
         producer_max_request_size=MAX_REQUEST_BYTES,
@@ -128,7 +132,6 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
-        extra_topic_configs={"max.message.bytes": str(MAX_SEGMENT_BYTES)},
         help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
@@ -145,6 +148,8 @@ def build_app(
         book,
     )
     app.cascadecast = core
+    if settings.batched_delivery:
+        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end)
     _add_agent(app, core, source, settings)
     changelogs = FaustChangelogs(app)
     watchdog = Watchdog(
@@ -172,14 +177,17 @@ def _transactions(settings: Settings) -> TransactionalOutputs:
 
 def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:
     topic = source.get_topic_name()
+    batched = settings.batched_delivery
+    at_most = MESSAGES_IN_HAND if batched else settings.batch_max_events
 
     @app.agent(source, name="ingest")
     async def ingest(stream: faust.StreamT) -> None:
-        async for events in stream.take_events(settings.batch_max_events, within=settings.batch_within_seconds):
+        async for events in stream.take_events(at_most, within=settings.batch_within_seconds):
             batches: dict[int, list[Record]] = {}
             for event in events:
                 message = event.message
-                batches.setdefault(message.partition, []).append(_record(message))
+                arrived = _records(message.value) if batched else [_record(message)]
+                batches.setdefault(message.partition, []).extend(arrived)
             try:
                 await core.ingest(batches, topic)
             except asyncio.CancelledError:
@@ -189,15 +197,30 @@ def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings:
                 _die(error)
 
 
+def _records(fetched: Fetched) -> list[Record]:
+    return [
+        Record(
+            record.value or b"",
+            record.key,
+            _watermark(record.headers) if record.headers else None,
+            record.offset,
+            record.timestamp / 1000.0,
+        )
+        for record in fetched
+    ]
+
+
 def _record(message: Any) -> Record:
-    headers = message.headers
-    watermark = None
-    if headers:
-        pairs = headers.items() if isinstance(headers, dict) else headers
-        for name, value in pairs:
-            if name == WATERMARK_HEADER:
-                watermark = _time(value)
+    watermark = _watermark(message.headers) if message.headers else None
     return Record(message.value or b"", message.key, watermark, message.offset, message.timestamp)
+
+
+def _watermark(headers: Any) -> float | None:
+    found = None
+    for name, value in headers.items() if isinstance(headers, dict) else headers:
+        if name == WATERMARK_HEADER:
+            found = _time(value)
+    return found
 
 
 def _time(value: bytes) -> float | None:

@@ -97,8 +97,14 @@ class BenchWorker:
         fields = (Path("/proc") / str(self.pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def peak_memory_bytes(self) -> int:
+        """The most that was resident since its start."""
+        status = (Path("/proc") / str(self.pid) / "status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
     def metric(self, name: str) -> float:
-        """The sum of a metric over its labels; 0 where nobody answers."""
+        """The sum of a metric over its labels, of which the first may be given; 0 where nobody answers."""
         page = self._get("/metrics")
         return 0.0 if page is None else gauge(page, name)
 
@@ -123,13 +129,13 @@ class BenchWorker:
             return None
 
 
-def producer(bootstrap_servers: str) -> Producer:
+def producer(bootstrap_servers: str, linger_ms: int = 20) -> Producer:
     """Of events, parted as all clients part them."""
     return Producer(
         {
             **kafka_client_config(bootstrap_servers, KafkaSecurity()),
             "partitioner": "murmur2_random",
-            "linger.ms": 20,
+            "linger.ms": linger_ms,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 500_000,
         }

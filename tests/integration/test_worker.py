@@ -140,10 +140,11 @@ def assert_either_answers_for_all(one: Worker, two: Worker) -> None:
         assert json.loads(first)["observed"] == post["observed"]
 
 
+@pytest.mark.parametrize("batched", ["true", "false"])
 def test_a_killed_worker_goes_on_as_if_nothing_had_happened(
-    stream: Stream, tmp_path: Path, events_file: Path, expected: dict[str, dict[str, Any]]
+    stream: Stream, tmp_path: Path, events_file: Path, expected: dict[str, dict[str, Any]], batched: str
 ) -> None:
-    stream.settings |= {"BATCH_MAX_EVENTS": "100", "MAX_BACKLOG": "100"}
+    stream.settings |= {"BATCH_MAX_EVENTS": "100", "MAX_BACKLOG": "100", "BATCHED_DELIVERY": batched}
     with Worker(stream, tmp_path) as worker:
         worker.wait_ready()
         publish(stream, events_file)
