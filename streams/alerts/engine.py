@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from graph import Cascade, CascadeView
 from streams.alerts.announcing import by_forecast, by_time, closed_standing, news, open_standing
 from streams.alerts.cap import bar, importance_bin, left
+from streams.alerts.decision import Decision
 from streams.alerts.histograms import Ranks, bin_of, merged, place_of
 from streams.alerts.journal import Journal
 from streams.alerts.ledger import MAX_STANDINGS
@@ -73,7 +74,7 @@ class PartitionAlerts:
         rules = self._rules
         moment = Moment(forecast, view, self._ranks, rules.population_minimum)
         known = self.journal.now.of(forecast.cascade)
-        decision = _Decision(forecast)
+        decision = Decision(forecast)
         for rule in rules.by_severity:
             standing = known.get(rule.name)
             if standing is not None and standing.phase is Phase.OPEN:
@@ -110,7 +111,7 @@ class PartitionAlerts:
         cap = self._rules.cap_per_hour
         return None if cap is None else cap / self._settings.partitions
 
-    def _look_again(self, rule: Rule, standing: Standing, moment: Moment, decision: _Decision) -> None:
+    def _look_again(self, rule: Rule, standing: Standing, moment: Moment, decision: Decision) -> None:
         """At an open alert: whether it stays, and whether there is news."""
         forecast, told = moment.forecast, standing.told
         assert told is not None, "open alerts are told of"
@@ -124,7 +125,7 @@ class PartitionAlerts:
             decision.standings.append(renewed)
             decision.records.append(by_forecast(renewed, forecast, AlertState.UPDATED, news(standing, forecast)))
 
-    def _consider(self, rule: Rule, standing: Standing | None, moment: Moment, decision: _Decision) -> None:
+    def _consider(self, rule: Rule, standing: Standing | None, moment: Moment, decision: Decision) -> None:
         """A post without an open alert of the rule."""
         as_of = moment.forecast.as_of
         if standing is not None and standing.phase is Phase.COOLING and as_of >= standing.until:
@@ -149,7 +150,7 @@ class PartitionAlerts:
                 decision.standings.append(Standing(held.rule, held.phase, held.since, held.until, why.value))
 
     def _why_not(
-        self, rule: Rule, standing: Standing | None, as_of: float, importance: float, decision: _Decision
+        self, rule: Rule, standing: Standing | None, as_of: float, importance: float, decision: Decision
     ) -> Withheld | None:
         """Why a post that fulfils the rule may open no alert now; None: it may, and has taken its part of the cap."""
         rules = self._rules
@@ -170,7 +171,7 @@ class PartitionAlerts:
         decision.budget = room - 1.0, as_of
         return None
 
-    def _take(self, decision: _Decision) -> None:
+    def _take(self, decision: Decision) -> None:
         """Note what was decided; nothing, where nothing changes."""
         step = decision.step()
         if step is None:
@@ -271,21 +272,3 @@ class PartitionAlerts:
         ]
         heapq.heapify(self._ends)
         self._orphans = True
-
-
-class _Decision:
-    """What one forecast changes, while it is being looked at."""
-
-    def __init__(self, forecast: ForecastRecord) -> None:
-        self._forecast = forecast
-        self.standings: list[Standing] = []
-        self.records: list[AlertRecord] = []
-        self.candidates: list[int] = []
-        self.vote: tuple[str, int] | None = None
-        self.budget: tuple[float, float] | None = None
-
-    def step(self) -> Step | None:
-        if not (self.standings or self.candidates or self.vote is not None):
-            return None
-        as_of, cascade = self._forecast.as_of, self._forecast.cascade
-        return Step(as_of, cascade, Cause.FORECAST, self.standings, self.vote, self.candidates, self.budget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,10 @@ RULE_KEYS: Final = (
     "name", "description", "severity", "labels", *LASTING, "reaches", *OPENING, "sources", "languages",
     "resolve_factor", "resolve", "cool_down", "update_factor", "ignores_quiet_hours", "ignores_cap",
 )  # fmt: skip
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""What Prometheus and Alertmanager take."""
 
 DEFAULT_RESOLVE_FACTOR: Final = 0.7
 """Forecasts of one post wander by a fifth; an alert must not flap with them."""
@@ -122,6 +127,13 @@ def _rule(fields: Fields) -> Rule:
     name = fields.text("name")
     if name is None:
         raise fields.wrong("name", "it has no name", 'add name = "..."')
+    if not _NAME.fullmatch(name):
+        raise fields.wrong(
+            "name", f"{name!r:.80} is no name", "give 1 to 64 letters, digits, dots, dashes or underscores"
+        )
+    labels = fields.labels("labels")
+    if wrong := [key for key in labels if not _LABEL.fullmatch(key)]:
+        raise fields.wrong("labels", f"{wrong[0]!r:.80} is no name of a label", "give letters, digits and underscores")
     conditions = _lasting(fields) + _opening(fields)
     if not conditions:
         offered = ", ".join((*LASTING, *OPENING))
@@ -137,7 +149,7 @@ def _rule(fields: Fields) -> Rule:
         fields.text("description") or "",
         None if sources is None else frozenset(sources),
         None if languages is None else frozenset(languages),
-        fields.labels("labels"),
+        labels,
         fields.seconds("cool_down") or 0.0,
         DEFAULT_UPDATE_FACTOR if update is None else update,
         fields.flag("ignores_quiet_hours"),

@@ -40,6 +40,9 @@ RULES: Final = '[[rule]]\nname = "third"\nobserved = 3\n'
 AHEAD_RECORDS: Final = 4_000
 """Of the search for the maximal rate: so many records lie in Kafka before the worker."""
 
+MEDIAN_DELAY_SECONDS: Final = 4.0
+"""Of a reshare: so short that the stream settles, and posts have three of them, within the run."""
+
 LOT_RECORDS: Final = 200
 WARM_UP_SHARE: Final = 0.4
 FULL_SPEED_PER_HOUR: Final = 500 * 3600.0
@@ -107,7 +110,7 @@ def _settings(plan: AlertPlan, rules: Path) -> dict[str, str]:
 
 def _full_speed(server: str, worker: BenchWorker, seconds: float) -> float:
     """Events a second that the worker takes in while every forecast is made."""
-    sender, stream, sent = producer(server), endless(FULL_SPEED_PER_HOUR), 0
+    sender, stream, sent = producer(server), endless(FULL_SPEED_PER_HOUR, median_delay_seconds=MEDIAN_DELAY_SECONDS), 0
     began, since = time.monotonic(), (0.0, 0.0)
     while (passed := time.monotonic() - began) < seconds:
         received = worker.metric("cascadecast_events_received_total")
@@ -129,7 +132,8 @@ def _live(server: str, worker: BenchWorker, plan: AlertPlan, rate: float) -> tup
     sent: dict[str, float] = {}
     sender = producer(server)
     began = time.time()
-    for event in _paced(endless(rate * 3600.0, start=began), began + plan.seconds / 2):
+    stream = endless(rate * 3600.0, start=began, median_delay_seconds=MEDIAN_DELAY_SECONDS)
+    for event in _paced(stream, began + plan.seconds / 2):
         key, value = record(event)
         sent[event.id] = time.time()
         produce(sender, f"{PREFIX}.events", value, key)

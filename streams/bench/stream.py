@@ -22,7 +22,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def endless(
-    events_per_hour: float, seed: int = 0, reshares: int = 9, name: str = "post", start: float = START
+    events_per_hour: float,
+    seed: int = 0,
+    reshares: int = 9,
+    name: str = "post",
+    start: float = START,
+    median_delay_seconds: float = MEDIAN_DELAY_SECONDS,
 ) -> Iterator[Event]:
     """Each post has so many reshares on average (geometric); posts come evenly, so that ``events_per_hour`` settles."""
     chance = random.Random(seed)
@@ -36,7 +41,7 @@ def endless(
                 cascade, cascade, Kind.POST, round(next_post, 3), user=f"u{chance.getrandbits(24)}", followers=1000
             )
             for at in range(_geometric(chance, reshares)):
-                delay = math.exp(chance.gauss(math.log(MEDIAN_DELAY_SECONDS), DELAY_SPREAD))
+                delay = math.exp(chance.gauss(math.log(median_delay_seconds), DELAY_SPREAD))
                 heapq.heappush(waiting, (next_post + min(delay, LONGEST_DELAY_SECONDS), number, at))
             number += 1
             next_post += gap

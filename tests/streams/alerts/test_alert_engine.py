@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from streams import segment_log
 from streams.alerts.records import AlertState
 from streams.alerts.rules import RuleBook, RuleSet
 from streams.segment_store import MemorySegmentStore
+from streams.segments import unpack
 from tests.streams.alerts.alert_engine import EVERYTHING, Told, crashing_run, end, finish, play, recovered
 from tests.streams.conftest import apply
 from tests.streams.learning_engine import learning_settings, long_stream, service
@@ -129,3 +131,25 @@ def test_whoever_takes_over_with_other_rules_resolves_what_has_no_rule(seed: int
     assert not partition.alerts.open_now()
     assert told.repeats == 0
     assert_whole_lives(told)
+
+
+def test_state_written_before_there_were_alerts_is_read_and_goes_on() -> None:
+    """Segments of eleven fields, as earlier versions wrote them."""
+    events, config, told, store = hostile_stream(6, 2), learning_settings(), Told(), MemorySegmentStore()
+    models = service(config)
+    partition, log = recovered(store, config, RuleBook())
+    half = len(events) // 2
+    asyncio.run(log.append(partition, apply(partition, events[:half], 0), half))
+    finish(partition, models, config, told)
+    asyncio.run(log.checkpoint(partition))
+    store.segments = {key: without_alerts(value) for key, value in store.segments.items()}
+    partition, log = recovered(store, config, RuleBook(EVERYTHING))
+    apply(partition, events[half:], half)
+    end(partition, events, models, config, told)
+    assert len(told.records) > 20
+    assert_whole_lives(told)
+
+
+def without_alerts(value: bytes) -> bytes:
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(unpack(value)))
+    return b"\x00" + msgspec.msgpack.encode(fields[:11])
