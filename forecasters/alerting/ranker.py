@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,61 +15,52 @@ from forecasters.alerting.chances import Chances
 from forecasters.alerting.effects import EFFECT_NAMES, UserEffects, out_of_fold_features
 from forecasters.alerting.features import FEATURE_NAMES, ranking_features
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
-from forecasters.alerting.linear_score import LinearScore
+from forecasters.alerting.stage import Stage
 from forecasters.dataset import DatasetError
 from forecasters.errors import ModelStoreError
-from forecasters.gradient_boosting import lightgbm_module
 from forecasters.model_files import CARD_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.promotions import replace_text
-from forecasters.trees import TreeArrays
 
 Floats = NDArray[np.float64]
 
 LEAST_POSTS: Final = 100
-YOUNGEST_SECONDS: Final = 60.0
-OLDEST_SECONDS: Final = 21_600.0
-"""Ages a training post is seen at. Older cuts made posts of an hour rank worse, without them posts of many hours do."""
-MOST_CUTS: Final = 14
-"""Ages at which one training post is seen: more are too much alike to teach more."""
-LEAST_CUTS: Final = 4
-MOST_ROWS: Final = 150_000
-ROUNDS: Final = 200
 CALIBRATION_SHARE: Final = 0.2
 """The newest training posts, on which the chances are fitted to scores that have not seen them."""
-PARAMETERS: Final[dict[str, Any]] = {
-    "objective": "regression",
-    "learning_rate": 0.04,
-    "num_leaves": 8,  # larger trees ranked later posts worse on every set but one
-    "max_depth": 4,  # so many steps take any row to its leaf
-    "min_data_in_leaf": 80,  # many cuts of one post are alike: a leaf must hold several posts
-    "feature_fraction": 0.4,
-    "bagging_fraction": 0.6,
-    "bagging_freq": 1,
-    "lambda_l2": 10.0,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,  # sums of several threads differ in their last bits
-    "verbosity": -1,
-}
+SWITCH_SECONDS: Final = 7200.0
+"""Younger posts are scored by the first stage, older ones by the second: one for all ages ranked posts of an hour
+worse, and one for the young knows no long silences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The ages (s) a stage learns at, a little beyond those it is asked for, and how often it sees each post."""
+
+    youngest_seconds: float
+    oldest_seconds: float
+    least_cuts: int
+    most_cuts: int  # more are too much alike to teach more
+    most_rows: int
+
+
+YOUNG: Final = Span(120.0, SWITCH_SECONDS, 4, 14, 150_000)
+OLD: Final = Span(0.75 * SWITCH_SECONDS, np.inf, 2, 6, 75_000)
 
 
 class AlertRanker:
-    """Boosted trees and a ridge regression of the *tail score* of a post's final size, -log(share of posts that are
-    larger), on its growth, its people and the clock; then the chance of each top share by a logistic fit.
+    """The *tail score* of a post's final size, -log(share of posts that are larger), from its growth, its people and
+    the clock; then the chance of each top share by a logistic fit.
 
     Squared errors of log sizes care for the many small posts as much as for the top. On the tail score a post that half
-    as many exceed is one step higher wherever it stands, so what is learned is the order near the top. Half the trees
-    correct the ridge regression, which goes on where no training post was, the others start from the mean.
+    as many exceed is one step higher wherever it stands, so what is learned is the order near the top.
 
     Training needs the ``train`` extra (LightGBM); scores need numpy only. Deterministic given a seed.
     """
 
     name: ClassVar[str] = "alert-ranker"
 
-    trees: TreeArrays
-    linear: LinearScore
+    stages: tuple[Stage, ...]
+    chances: tuple[Chances, ...]
     effects: UserEffects
-    chances: Chances
     horizon_seconds: float
 
     def fit(self, curves: GrowthCurves, posts: Ints, shares: Sequence[float], *, seed: int = 0) -> Self:
@@ -82,44 +74,61 @@ class AlertRanker:
         posts = np.sort(posts)
         self.horizon_seconds = curves.horizon_seconds
         audience = Audience.of(curves)
+        spans = (YOUNG, OLD) if curves.horizon_seconds > SWITCH_SECONDS else (YOUNG,)
         newest = posts[round((1.0 - CALIBRATION_SHARE) * len(posts)) :]
-        self._fit_scores(curves, audience, posts[: len(posts) - len(newest)], seed)
-        rows, ages = training_cuts(curves, newest, seed)
-        self.chances = Chances.fit(
-            self._scores(curves, audience, rows, ages), ages, rows, curves.finals(), newest, shares
-        )
-        self._fit_scores(curves, audience, posts, seed)
+        self._fit_stages(curves, audience, posts[: len(posts) - len(newest)], spans, seed)
+        chances = []
+        for stage, span in zip(self.stages, spans, strict=True):
+            rows, ages = training_cuts(curves, newest, span, seed)
+            scores = stage.predict(self._features(curves, audience, rows, ages))
+            chances.append(Chances.fit(scores, ages, rows, curves.finals(), newest, shares))
+        self.chances = tuple(chances)
+        self._fit_stages(curves, audience, posts, spans, seed)
         return self
 
-    def _fit_scores(self, curves: GrowthCurves, audience: Audience, posts: Ints, seed: int) -> None:
+    def _fit_stages(
+        self, curves: GrowthCurves, audience: Audience, posts: Ints, spans: Sequence[Span], seed: int
+    ) -> None:
         """Everything but the chances."""
-        lightgbm = lightgbm_module()
-        rows, ages = training_cuts(curves, posts, seed)
-        own = ranking_features(curves, audience, rows, ages)
-        X = np.column_stack([own, out_of_fold_features(curves, posts, rows, ages)])
-        y = tail_scores(curves.finals(), posts)[rows]
+        y = tail_scores(curves.finals(), posts)
+        stages = []
+        for span in spans:
+            rows, ages = training_cuts(curves, posts, span, seed)
+            own = ranking_features(curves, audience, rows, ages)
+            stages.append(
+                Stage.fit(np.column_stack([own, out_of_fold_features(curves, posts, rows, ages)]), y[rows], seed)
+            )
+        self.stages = tuple(stages)
         self.effects = UserEffects.of(curves, posts)
-        self.linear = LinearScore.fit(X, y)
-        dumps = []
-        for target in (y, y - self.linear.predict(X)):
-            data = lightgbm.Dataset(X, target)
-            dumps.append(lightgbm.train(PARAMETERS | {"seed": seed}, data, num_boost_round=ROUNDS).dump_model())
-        self.trees = TreeArrays.from_lightgbm(dumps)
+
+    def _features(self, curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats) -> Floats:
+        own = ranking_features(curves, audience, posts, ages)
+        return np.column_stack([own, self.effects.features(curves, posts, ages)])
+
+    def _stage_of(self, ages: Floats) -> Ints:
+        """Which stage answers at each age, (B,)."""
+        return np.minimum(ages > SWITCH_SECONDS, len(self.stages) - 1).astype(np.int64)
 
     def scores(self, curves: GrowthCurves, posts: Ints, ages: Floats, *, audience: Audience | None = None) -> Floats:
         """Expected tail scores (B,) of posts at ages (s, above 0); ``audience`` is that of ``curves``, if known."""
-        return self._scores(curves, audience or Audience.of(curves), posts, ages)
+        X = self._features(curves, audience or Audience.of(curves), posts, ages)
+        found, which = np.empty(len(posts)), self._stage_of(ages)
+        for i, stage in enumerate(self.stages):
+            found[which == i] = stage.predict(X[which == i])
+        return found
 
-    def _scores(self, curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats) -> Floats:
-        own = ranking_features(curves, audience, posts, ages)
-        X = np.column_stack([own, self.effects.features(curves, posts, ages)])
-        return np.asarray(self.trees.predict(X) + 0.5 * self.linear.predict(X))
+    def chances_of(self, scores: Floats, ages: Floats, share: float) -> Floats:
+        """The chances (B,) of the top ``share`` with `scores` at ages; raises `KeyError` for a share not fitted."""
+        found, which = np.empty(len(scores)), self._stage_of(ages)
+        for i, chances in enumerate(self.chances):
+            found[which == i] = chances.of(scores[which == i], ages[which == i], share)
+        return found
 
     def probabilities(
         self, curves: GrowthCurves, posts: Ints, ages: Floats, share: float, *, audience: Audience | None = None
     ) -> Floats:
         """The chances (B,) that posts at ages end in the top ``share``; raises `KeyError` for one not fitted."""
-        return self.chances.of(self.scores(curves, posts, ages, audience=audience), ages, share)
+        return self.chances_of(self.scores(curves, posts, ages, audience=audience), ages, share)
 
     def save(self, directory: Path) -> None:
         """Write config.json, model.safetensors and card.md into an existing directory."""
@@ -127,16 +136,20 @@ class AlertRanker:
             "forecaster": self.name,
             "horizon_seconds": self.horizon_seconds,
             "features": [*FEATURE_NAMES, *EFFECT_NAMES],
-            "chances": self.chances.to_config(),
+            "chances": [chances.to_config() for chances in self.chances],
         }
-        write_tensors(directory, {**self.trees.tensors(), **self.linear.tensors(), **self.effects.tensors()})
+        tensors = dict(self.effects.tensors())
+        for i, stage in enumerate(self.stages):
+            tensors |= {f"{i}.{name}": tensor for name, tensor in stage.tensors().items()}
+        write_tensors(directory, tensors)
         write_config(directory, config)
         replace_text(directory / CARD_FILE, self.card())
 
     def card(self) -> str:
         """What it is, what it holds and what to mind, in Markdown."""
+        trees = sum(len(stage.trees.roots) for stage in self.stages)
         return (
-            f"# {self.name}\n\n{len(self.trees.roots)} trees, a ridge regression and the records of "
+            f"# {self.name}\n\n{trees} trees, {len(self.stages)} ridge regressions and the records of "
             f"{len(self.effects.authors.users)} authors and {len(self.effects.resharers.users)} resharers (hashed, "
             f"no names), for sizes at {self.horizon_seconds / 3600:g} h.\n\n## Mind\n\n"
             "The order it gives is that of the platform and the weeks it was trained on. Measure it on yours: "
@@ -151,30 +164,35 @@ class AlertRanker:
             raise ModelStoreError(
                 f"{directory}: was trained on other features than this version computes; train it again"
             )
-        ranker = cls()
+        ranker, inputs = cls(), len(FEATURE_NAMES) + len(EFFECT_NAMES)
         try:
             ranker.horizon_seconds = float(config["horizon_seconds"])
-            ranker.chances = Chances.from_config(config["chances"])
-            ranker._take(tensors)
+            ranker.chances = tuple(Chances.from_config(chances) for chances in config["chances"])
+            ranker.effects = UserEffects.from_tensors(tensors)
+            ranker.stages = tuple(
+                Stage.from_tensors(
+                    {
+                        name.removeprefix(f"{i}."): tensor
+                        for name, tensor in tensors.items()
+                        if name.startswith(f"{i}.")
+                    },
+                    inputs,
+                )
+                for i in range(len(ranker.chances))
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelStoreError(
                 f"{directory / TENSORS_FILE}: damaged ({error!r}); train again or restore it"
             ) from error
         return ranker
 
-    def _take(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        inputs = len(FEATURE_NAMES) + len(EFFECT_NAMES)
-        self.trees = TreeArrays.from_tensors(tensors, inputs)
-        self.linear = LinearScore.from_tensors(tensors, inputs)
-        self.effects = UserEffects.from_tensors(tensors)
 
-
-def training_cuts(curves: GrowthCurves, posts: Ints, seed: int) -> tuple[Ints, Floats]:
-    """Posts (B,) and the random ages (B,) at which they are seen, uniform in log age."""
-    cuts = int(np.clip(MOST_ROWS // len(posts), LEAST_CUTS, MOST_CUTS))
+def training_cuts(curves: GrowthCurves, posts: Ints, span: Span, seed: int) -> tuple[Ints, Floats]:
+    """Posts (B,) and the random ages (B,) at which they are seen, uniform in log age over the span."""
+    cuts = int(np.clip(span.most_rows // len(posts), span.least_cuts, span.most_cuts))
     rng = np.random.default_rng((seed, len(posts)))
-    oldest = min(OLDEST_SECONDS, curves.horizon_seconds)
-    low, high = np.log(min(YOUNGEST_SECONDS, 0.5 * oldest)), np.log(oldest)
+    oldest = min(span.oldest_seconds, curves.horizon_seconds)
+    low, high = np.log(min(span.youngest_seconds, 0.5 * oldest)), np.log(oldest)
     # One age in each part of the span: random ones would leave some posts unseen while they are young.
     parts = (np.arange(cuts) + rng.uniform(size=(len(posts), cuts))) / cuts
     return np.repeat(posts, cuts), np.exp(low + (high - low) * parts).ravel()

@@ -118,11 +118,11 @@ def _rank(trial: Trial, curves: GrowthCurves, train: Ints, plan: AlertPlan, tell
         ages = np.full(len(trial.test), age)
         scores = ranker.scores(curves, trial.test, ages, audience=audience)
         for share in plan.shares:
-            trial.scores[RANKER, age, share] = ranker.chances.of(scores, ages, share)
+            trial.scores[RANKER, age, share] = ranker.chances_of(scores, ages, share)
     posts, ages = looks(curves, trial.test)
     scores = ranker.scores(curves, posts, ages, audience=audience)
     for share in plan.shares:
-        walk = Walk(posts, ages, ranker.chances.of(scores, ages, share))
+        walk = Walk(posts, ages, ranker.chances_of(scores, ages, share))
         _operate_all(trial, RANKER, walk, plan, (share,))
 
 

@@ -12,10 +12,10 @@ from forecasters.alerting.chances import Chances
 from forecasters.alerting.figures import average_precision
 from forecasters.alerting.levels import reaches_top
 from forecasters.alerting.linear_score import LinearScore
-from forecasters.alerting.ranker import tail_scores, training_cuts
+from forecasters.alerting.ranker import OLD, SWITCH_SECONDS, YOUNG, tail_scores, training_cuts
 from forecasters.dataset import DatasetError
 from forecasters.errors import ModelStoreError
-from tests.forecasters.alerting.posts import busy_day, curves_of
+from tests.forecasters.alerting.posts import HORIZON, busy_day, curves_of
 
 SHARES = (0.05, 0.1)
 
@@ -60,7 +60,7 @@ def test_what_is_stored_is_what_was_trained(curves: GrowthCurves, ranker: AlertR
     ranker.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.md", "config.json", "model.safetensors"]
     again = AlertRanker.load(tmp_path)
-    posts, ages = np.arange(400), np.full(400, 1800.0)
+    posts, ages = np.arange(400), np.geomspace(60.0, HORIZON, 400)
     assert (again.probabilities(curves, posts, ages, 0.1) == ranker.probabilities(curves, posts, ages, 0.1)).all()
     (tmp_path / "model.safetensors").write_bytes(b"{}")
     with pytest.raises(ModelStoreError, match=r"model\.safetensors"):
@@ -97,12 +97,21 @@ def test_tail_scores_rise_by_the_logarithm_of_the_share_that_is_larger() -> None
 
 
 def test_every_training_post_is_seen_young_and_old(curves: GrowthCurves) -> None:
-    rows, ages = training_cuts(curves, np.arange(280), 0)
+    rows, ages = training_cuts(curves, np.arange(280), YOUNG, 0)
     youngest = np.minimum.reduceat(ages, np.flatnonzero(np.diff(rows, prepend=-1)))
     oldest = np.maximum.reduceat(ages, np.flatnonzero(np.diff(rows, prepend=-1)))
     assert len(youngest) == 280
     assert youngest.max() < 300.0
     assert oldest.min() > 5000.0
+    _, older = training_cuts(curves, np.arange(280), OLD, 0)
+    assert older.min() < SWITCH_SECONDS < HORIZON / 2 < older.max() < HORIZON
+
+
+def test_a_horizon_within_the_first_stage_needs_no_second() -> None:
+    short = curves_of(*busy_day(150), horizon_seconds=3600.0)
+    ranker = AlertRanker().fit(short, np.arange(150), (0.1,))
+    assert len(ranker.stages) == 1
+    assert np.isfinite(ranker.probabilities(short, np.arange(150), np.full(150, 1800.0), 0.1)).all()
 
 
 def test_ridge_finds_a_plane_and_stops_where_no_example_was() -> None:
