@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from forecasters.alerting import stage
 from forecasters.alerting.lead_times import PRECISIONS
 from graph import Cascade, Event, Kind, write_events
 from graph.errors import UserError
@@ -18,6 +19,11 @@ from tests.forecasters.alerting.posts import busy_day
 
 RUN = CliRunner()
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "ROUNDS", 20)
 
 
 @pytest.fixture(scope="module")
@@ -114,23 +120,11 @@ def test_tables_in_a_pipe_and_in_markdown(app: typer.Typer, data: Path) -> None:
     assert "| 30m | 10 % | rate over " in markdown
 
 
-def test_a_plot_is_the_same_to_the_byte(app: typer.Typer, data: Path, tmp_path: Path) -> None:
-    for name in ("a.svg", "b.svg"):
-        options = [
-            "--data",
-            str(data),
-            "--observe",
-            "30m",
-            "--top",
-            "10%",
-            "--seeds",
-            "0",
-            "--plot",
-            str(tmp_path / name),
-        ]
-        assert RUN.invoke(app, ["evaluate", "alerts", *options]).exit_code == 0
-    drawn = (tmp_path / "a.svg").read_text()
-    assert drawn == (tmp_path / "b.svg").read_text()
+def test_a_plot_is_drawn(app: typer.Typer, data: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "alerts.svg"
+    options = ["--data", str(data), "--observe", "30m", "--top", "10%", "--seeds", "0", "--plot", str(plot)]
+    assert RUN.invoke(app, ["evaluate", "alerts", *options]).exit_code == 0
+    drawn = plot.read_text()
     for text in ("recall", "hours before half of the final size", "ranker"):
         assert text in drawn
 
@@ -146,20 +140,21 @@ def test_a_plot_is_the_same_to_the_byte(app: typer.Typer, data: Path, tmp_path: 
         (["--seeds", "x"], "--seeds x"),
         (["--split", "half"], "unknown split"),
         (["--plot", "x.pdf"], "must end in"),
-        (["--max-cascades", "30"], "30 cascades to test on|9 of 30 cascades"),
+        (["--max-cascades", "30"], "9 of 30 cascades to test on"),
     ],
 )
 def test_bad_input_is_one_line(app: typer.Typer, data: Path, options: list[str], said: str) -> None:
     result = RUN.invoke(app, ["evaluate", "alerts", "--data", str(data), *options])
     assert isinstance(result.exception, UserError)
-    assert any(part in str(result.exception) for part in said.split("|"))
+    assert said in str(result.exception)
     assert "\n" not in str(result.exception)
 
 
 def test_an_empty_top_share_is_one_line(app: typer.Typer, tmp_path: Path) -> None:
-    silent = written(tmp_path / "silent.jsonl", [cascade for cascade in busy_day(300) if cascade.size == 0] * 1)
+    silent = written(tmp_path / "silent.jsonl", [cascade for cascade in busy_day(600) if cascade.size == 0])
     result = RUN.invoke(app, ["evaluate", "alerts", "--data", str(silent)])
     assert isinstance(result.exception, UserError)
+    assert "no post is in the top 1 %" in str(result.exception)
 
 
 def test_evaluate_alone_is_what_it_was(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasters.alerting import AlertRanker, GrowthCurves
+from forecasters.alerting import AlertRanker, GrowthCurves, stage
 from forecasters.alerting.chances import Chances
 from forecasters.alerting.figures import average_precision
 from forecasters.alerting.levels import reaches_top
@@ -75,7 +75,10 @@ def test_features_of_another_version_are_refused(ranker: AlertRanker, tmp_path: 
         AlertRanker.load(tmp_path)
 
 
-def test_the_same_seed_gives_the_same_ranker_and_another_one_another(curves: GrowthCurves) -> None:
+def test_the_same_seed_gives_the_same_ranker_and_another_one_another(
+    curves: GrowthCurves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "ROUNDS", 20)
     posts, ages = np.arange(280, 400), np.full(120, 900.0)
     first, same, other = (
         AlertRanker().fit(curves, np.arange(280), SHARES, seed=seed).scores(curves, posts, ages) for seed in (1, 1, 2)
@@ -107,7 +110,8 @@ def test_every_training_post_is_seen_young_and_old(curves: GrowthCurves) -> None
     assert older.min() < SWITCH_SECONDS < HORIZON / 2 < older.max() < HORIZON
 
 
-def test_a_horizon_within_the_first_stage_needs_no_second() -> None:
+def test_a_horizon_within_the_first_stage_needs_no_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "ROUNDS", 20)
     short = curves_of(*busy_day(150), horizon_seconds=3600.0)
     ranker = AlertRanker().fit(short, np.arange(150), (0.1,))
     assert len(ranker.stages) == 1
