@@ -13,13 +13,15 @@ from forecasters.alerting.figures import average_precision, precision_at, resamp
 from forecasters.alerting.growth_curves import GrowthCurves
 from forecasters.alerting.lead_times import PRECISIONS
 from forecasters.alerting.plan import RANKER, AlertPlan
-from forecasters.alerting.trial import COUNT, RATE, TODAY, Progress, Target, Trial, run_trial
+from forecasters.alerting.trial import RATE, TODAY, Progress, Target, Trial, run_trial
 from forecasters.bootstrap import interval
 from graph import Cascade
 
 Floats = NDArray[np.float64]
 
 LEAD_RESAMPLES: Final = 500
+LAYING_OUT: Final = 0.05
+"""The share of the work, as progress shows it, before the first seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,11 @@ def evaluate_alerts(
     test posts. Raises `DatasetError` for too few posts, an empty top share, or events that end before the horizon.
     """
     tell = progress or (lambda share, text: None)
-    curves = GrowthCurves.of(cascades, plan.horizon_seconds)
+
+    def laid_out(share: float) -> None:
+        tell(LAYING_OUT * share, "laying out the posts")
+
+    curves = GrowthCurves.of(cascades, plan.horizon_seconds, progress=laid_out)
     by_id = {cascade.id: cascade for cascade in cascades}
     # Without chance in the split or in a model one seed says it all.
     seeds = plan.seeds if plan.split == "random" or (plan.split == "time" and plan.models) else plan.seeds[:1]
@@ -49,7 +55,7 @@ def evaluate_alerts(
     for done, seed in enumerate(seeds):
 
         def told(share: float, text: str, done: int = done) -> None:
-            tell((done + share) / len(seeds), text)
+            tell(LAYING_OUT + (1.0 - LAYING_OUT) * (done + share) / len(seeds), text)
 
         trials.append(run_trial(curves, by_id, plan, seed, told))
     about = {"data": data, "split": plan.split, "horizon_seconds": plan.horizon_seconds, "seeds": list(seeds)}
@@ -240,6 +246,3 @@ def _mean_of(trials: Sequence[Trial], rule: str, share: float, target: Target, n
 def _window(trials: Sequence[Trial], rule: str, age: float | None, share: float, target: Target) -> float | None:
     """The window (s) of the rate, of the first seed; None of other rules."""
     return trials[0].windows[age, share, target] if rule == RATE else None
-
-
-__all__ = ["COUNT", "RANKER", "RATE", "AlertEvaluation", "AlertPlan", "evaluate_alerts"]
