@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,17 +25,20 @@ def post(name: str, ages: Sequence[float], *, start: float = START, author: str 
     return cascade
 
 
-def busy_day(count: int = 240, seed: int = 0) -> list[Cascade]:
-    """Posts of a dozen authors of unlike fame, five minutes apart; the more famous, the more reposts."""
+def busy_day(count: int = 240, seed: int = 0, *, until: float = math.inf) -> list[Cascade]:
+    """Posts of a dozen authors of unlike fame, five minutes apart; the more famous, the more reposts.
+
+    Reposts at ``until`` (s) and later have not come yet.
+    """
     found = []
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         author = int(rng.integers(12))
         size = min(400, int((1.0 + author) * rng.pareto(1.2) * 2.0))
         ages = np.sort(rng.exponential(20_000.0, size) * rng.uniform(0.3, 2.0))
-        found.append(
-            post(f"p{index}", ages.tolist(), start=START + 300.0 * index, author=f"author {author}", by=f"{author} ")
-        )
+        start = START + 300.0 * index
+        ages = ages[start + ages < until]
+        found.append(post(f"p{index}", ages.tolist(), start=start, author=f"author {author}", by=f"{author} "))
     return found
 
 

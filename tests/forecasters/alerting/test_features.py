@@ -12,41 +12,25 @@ from forecasters.alerting import GrowthCurves
 from forecasters.alerting.audience import Audience, UserEvents
 from forecasters.alerting.effects import EFFECT_NAMES, UserEffects, out_of_fold_features
 from forecasters.alerting.features import FEATURE_NAMES, ranking_features
-from graph import Cascade, Event, Kind
 from tests.forecasters.alerting.posts import HORIZON, busy_day, curves_of, post
 from tests.forecasters.cascades import START
 
 
-def until(cascades: list[Cascade], time: float) -> list[Cascade]:
-    """The same posts from a stream that ends before ``time``; of those not published yet nothing but the post stays."""
-    found = []
-    for cascade in cascades:
-        view = cascade.view()
-        ages = view.ages[1:][view.root_time + view.ages[1:] < time]
-        again = Cascade(cascade.id)
-        author = cascade.id.removeprefix("p")
-        rng = np.random.default_rng((0, int(author)))
-        name = int(rng.integers(12))
-        again.apply(
-            Event(id=cascade.id, cascade=cascade.id, kind=Kind.POST, time=view.root_time, user=f"author {name}")
-        )
-        for i, age in enumerate(ages.tolist()):
-            user = f"{name} {i}"
-            again.apply(Event(id=f"{i}", cascade=cascade.id, kind=Kind.REPOST, time=view.root_time + age, user=user))
-        found.append(again)
-    return found
-
-
 @pytest.mark.parametrize("age", [90.0, 1800.0, 7200.0])
 def test_a_stream_that_ends_at_the_cut_gives_the_same_features(age: float) -> None:
-    cascades = busy_day(60)
-    whole = curves_of(*cascades)
+    whole = curves_of(*busy_day(60))
+    effects = UserEffects.of(whole, np.arange(40))
     for place in (0, 7, 30, 59):
-        cut = curves_of(*until(cascades, cascades[place].root_time + age))
+        cut = curves_of(*busy_day(60, until=whole.root_times[place] + age))
         rows, ages = np.array([place]), np.array([age])
-        seen = [ranking_features(curves, Audience.of(curves), rows, ages) for curves in (whole, cut)]
-        names = [name for name, same in zip(FEATURE_NAMES, np.isclose(*seen)[0], strict=True) if not same]
-        assert names == []
+        seen = [
+            np.column_stack(
+                [ranking_features(curves, Audience.of(curves), rows, ages), effects.features(curves, rows, ages)]
+            )
+            for curves in (whole, cut)
+        ]
+        same = np.isclose(*seen)[0]
+        assert [name for name, equal in zip((*FEATURE_NAMES, *EFFECT_NAMES), same, strict=True) if not equal] == []
 
 
 def test_features_are_finite_and_named_for_posts_of_any_age_and_size() -> None:
