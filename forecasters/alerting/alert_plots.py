@@ -45,9 +45,10 @@ def drawn(found: AlertEvaluation) -> Figure:
     figure = Figure(figsize=(13.0, 8.0), layout="constrained")
     lives = [f"life {i}" for i in range(EXAMPLES)]
     panels: dict[str, Axes] = figure.subplot_mosaic([["precision", "precision", "leads", "leads"], lives])
-    rules = list(dict.fromkeys(rule for rule, _, _ in trial.scores))
+    scored = list(dict.fromkeys(rule for rule, _, _ in trial.scores))
+    rules = list(dict.fromkeys([*scored, *(rule for rule, _, _ in trial.operations)]))
     looks = {rule: {"color": f"C{i % 10}", "linestyle": STYLES[i % len(STYLES)]} for i, rule in enumerate(rules)}
-    _precision_recall(panels["precision"], trial, rules, age, share, looks)
+    _precision_recall(panels["precision"], trial, scored, age, share, looks)
     walked = {
         rule: operation for rule in rules if (operation := trial.operations.get((rule, share, target))) is not None
     }

@@ -13,7 +13,7 @@ from forecasters.alerting.figures import average_precision, precision_at, resamp
 from forecasters.alerting.growth_curves import GrowthCurves
 from forecasters.alerting.lead_times import PRECISIONS
 from forecasters.alerting.plan import RANKER, AlertPlan
-from forecasters.alerting.trial import RATE, TODAY, Progress, Target, Trial, run_trial
+from forecasters.alerting.trial import RATE, TODAY, TODAY_WALKED, Progress, Target, Trial, run_trial
 from forecasters.bootstrap import interval
 from graph import Cascade
 
@@ -66,7 +66,7 @@ def evaluate_alerts(
         for share in plan.shares
         for row in _age_rows(trials, rules, age, share, plan.horizon_seconds)
     ]
-    walked = tuple(rule for rule in rules if rule in (*TODAY, RANKER))
+    walked = (*TODAY_WALKED, *([RANKER] if plan.trains_ranker else []))
     rows += [
         {**row, **about}
         for share in plan.shares
@@ -138,7 +138,7 @@ def _stream_rows(
     """A row for each rule at one target; its ratio is to the longer of today's median leads."""
     drawn = {rule: _resampled_leads(trials, rule, share, target) for rule in rules}
     medians = {rule: _mean_of(trials, rule, share, target, "median_lead_seconds") for rule in rules}
-    better = max(TODAY, key=lambda rule: _or_never(medians[rule]))
+    better = max(TODAY_WALKED, key=lambda rule: _or_never(medians[rule]))
     rows = []
     for rule in rules:
         lead, theirs = medians[rule], medians[better]

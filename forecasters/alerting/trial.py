@@ -22,15 +22,17 @@ from forecasters.alerting.plan import RANKER, AlertPlan, parts
 from forecasters.alerting.ranker import AlertRanker
 from forecasters.alerting.sizes import expected_sizes
 from forecasters.alerting.today import WINDOWS_SECONDS, best_window, counts, rates
-from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rate_walk
+from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rank_walk, rate_walk
 from graph import Cascade
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Progress = Callable[[float, str], None]
 
-COUNT, RATE = "count", "rate"
+COUNT, RATE, RANK = "count", "rate", "rank"
 TODAY = (COUNT, RATE)
+"""At one age, where the rank by the current count is the count."""
+TODAY_WALKED = (COUNT, RATE, RANK)
 Case = tuple[float, float]
 """An observation age (s) and a top share."""
 Target = float | None
@@ -85,8 +87,9 @@ def _today_at_ages(trial: Trial, curves: GrowthCurves, train: Ints, plan: AlertP
 
 
 def _today_walked(trial: Trial, curves: GrowthCurves, train: Ints, finals: Ints, plan: AlertPlan) -> None:
-    """The count as it is; the rate over the window whose median lead on the training part is longest."""
+    """Count and rank as they are; the rate over the window whose median lead on the training part is longest."""
     _operate_all(trial, COUNT, count_walk(curves, trial.test), plan)
+    _operate_all(trial, RANK, rank_walk(curves, trial.test), plan)
     training = {share: finals >= top_level(finals, share) for share in plan.shares}
     halves = {share: half_ages(curves, train[top]) for share, top in training.items()}
     windows = [window for window in WINDOWS_SECONDS if window < plan.horizon_seconds] or [plan.horizon_seconds]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
+from forecasters.alerting.standing import ranks
 from forecasters.alerting.today import trailing_counts
 
 Floats = NDArray[np.float64]
@@ -50,6 +51,12 @@ def count_walk(curves: GrowthCurves, posts: Ints) -> Walk:
     places = _reposts(curves, posts)
     sizes = curves.sizes[places + 1] - curves.sizes[curves.starts[curves.posts[places]]]
     return Walk(curves.posts[places], curves.ages[places], sizes.astype(np.float64))
+
+
+def rank_walk(curves: GrowthCurves, posts: Ints) -> Walk:
+    """The place in a list of all posts alive by size, at every repost; the first place scores highest, 0."""
+    places = _reposts(curves, posts)
+    return Walk(curves.posts[places], curves.ages[places], -ranks(curves, places).astype(np.float64))
 
 
 def rate_walk(curves: GrowthCurves, posts: Ints, window_seconds: float) -> Walk:

@@ -80,7 +80,7 @@ def test_rows_of_both_protocols_with_the_documented_keys(app: typer.Typer, data:
         (rule, share) for share in (0.05, 0.1) for rule in ("count", "rate", "ranker")
     ]
     walked = [row for row in found if row["protocol"] == "stream"]
-    assert len(walked) == 2 * 3 * (1 + len(PRECISIONS))
+    assert len(walked) == 2 * 4 * (1 + len(PRECISIONS))
     assert list(found[0]) == list(walked[0]) == documented_keys()
     age = found[:3]
     assert max(row["ratio"] for row in age[:2]) == 1.0
@@ -99,7 +99,7 @@ def test_the_same_input_and_seed_give_the_same_rows(app: typer.Typer, data: Path
 def test_nothing_is_trained_with_split_all(app: typer.Typer, data: Path) -> None:
     found = rows(app, "--data", str(data), "--observe", "1h", "--top", "10%", "--split", "all", "--models", "hawkes")
     assert {row["rule"] for row in found if row["protocol"] == "age"} == {"count", "rate", "hawkes"}
-    assert {row["rule"] for row in found if row["protocol"] == "stream"} == {"count", "rate"}
+    assert {row["rule"] for row in found if row["protocol"] == "stream"} == {"count", "rate", "rank"}
     assert {row["n"] for row in found} == {300}
 
 

@@ -21,7 +21,7 @@ def found() -> AlertEvaluation:
 def test_its_panels_show_every_rule(found: AlertEvaluation) -> None:
     precision, leads, *lives = drawn(found).axes
     assert [line.get_label() for line in precision.lines] == ["count", "rate", "ranker"]
-    assert len(leads.lines) == 3 + 1  # and the moment of half the size
+    assert len(leads.lines) == 4 + 1  # the rank too, and the moment of half the size
     assert len(lives) == 4
     operations = [
         operation

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from forecasters.alerting import GrowthCurves
 from forecasters.alerting.lead_times import operate, threshold_of_alerts, threshold_of_precision
+from forecasters.alerting.standing import ranks
 from forecasters.alerting.today import best_window, counts, rates
-from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rate_walk
+from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rank_walk, rate_walk
 from graph import Event, Kind
 from tests.forecasters.alerting.posts import HORIZON, busy_day, curves_of, post
 from tests.forecasters.cascades import START
@@ -38,6 +39,30 @@ def test_a_rate_counts_the_window_that_ends_with_the_repost() -> None:
     walk = rate_walk(three_posts(), ALL, 20.0)
     assert walk.scores.tolist() == [1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0]
     # the window is half open: the repost 20 seconds ago has left it
+
+
+def test_a_rank_is_the_number_of_larger_posts_alive() -> None:
+    curves = curves_of(
+        post("a", [100.0, 200.0]),
+        post("b", [50.0, 60.0, 70.0], start=START + 1.0),
+        post("last hour", [10.0, 3600.0], start=START + HORIZON - 3600.0),
+    )
+    walk = rank_walk(curves, ALL)
+    assert walk.posts.tolist() == [0, 0, 1, 1, 1, 2, 2]
+    # b leads; when the third has its first repost both others are alive, when it has its second only b is, for a second
+    assert walk.scores.tolist() == [-1.0, -1.0, 0.0, 0.0, 0.0, -2.0, -1.0]
+
+
+def test_ranks_are_those_of_a_sorted_list() -> None:
+    curves = curves_of(*busy_day(60))
+    times = curves.root_times[curves.posts] + curves.ages
+    for place in range(0, len(times), 37):
+        now = times[place]
+        alive = (curves.root_times <= now) & (now < curves.root_times + HORIZON)
+        sizes = np.bincount(curves.posts[times <= now], minlength=60)
+        assert ranks(curves, np.array([place])).tolist() == [
+            np.count_nonzero(sizes[alive] > sizes[curves.posts[place]])
+        ]
 
 
 def test_half_of_the_final_size_is_reached_by_the_middle_repost() -> None:
