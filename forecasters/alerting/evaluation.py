@@ -84,7 +84,7 @@ def _age_rows(
         rule: np.mean([average_precision(trial.scores[rule, age, share], trial.tops[share]) for trial in trials])
         for rule in rules
     }
-    drawn = {rule: _resampled_precisions(trials, rule, age, share) for rule in rules}
+    drawn = _resampled_precisions(trials, rules, age, share)
     better = max(TODAY, key=lambda rule: found[rule])
     rows = []
     for rule in rules:
@@ -113,15 +113,17 @@ def _age_rows(
     return rows
 
 
-def _resampled_precisions(trials: Sequence[Trial], rule: str, age: float, share: float) -> Floats:
-    """Average precisions over resampled test posts, (R,), means over the seeds; all rules have drawn the same."""
-    found = []
+def _resampled_precisions(trials: Sequence[Trial], rules: Sequence[str], age: float, share: float) -> dict[str, Floats]:
+    """Average precisions of each rule over resampled test posts, (R,), means over the seeds; a sample without a post of
+    the top is left out. All rules have drawn the same."""
+    sums: dict[str, Floats] = {}
     for trial in trials:
-        weights = resampled(len(trial.test))
-        scores, top = trial.scores[rule, age, share], trial.tops[share]
-        found.append(np.concatenate([weighted_average_precision(scores, top, some) for some in weights]))
-    mean = np.mean(found, axis=0)
-    return np.asarray(mean[np.isfinite(mean)])
+        weights, top = resampled(len(trial.test)), trial.tops[share]
+        for rule in rules:
+            scores = trial.scores[rule, age, share]
+            drawn = np.concatenate([weighted_average_precision(scores, top, some) for some in weights])
+            sums[rule] = sums.get(rule, 0.0) + drawn / len(trials)
+    return {rule: drawn[np.isfinite(drawn)] for rule, drawn in sums.items()}
 
 
 def _lead_at(trial: Trial, rule: str, age: float, share: float, horizon_seconds: float) -> float:

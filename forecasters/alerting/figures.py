@@ -7,18 +7,18 @@ often a bootstrap sample drew each post; a post that was drawn twice counts as t
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Ints = NDArray[np.int64]
+Counts = NDArray[np.integer[Any]]
 
 RESAMPLES: Final = 500
 _CHUNK: Final = 50
-"""Samples weighed at once: fifty weights of fifty thousand posts are 20 MB."""
+"""Samples drawn at once: fifty of fifty thousand posts are 20 MB."""
 
 
 def average_precision(scores: Floats, top: Flags) -> float:
@@ -26,7 +26,7 @@ def average_precision(scores: Floats, top: Flags) -> float:
     return float(weighted_average_precision(scores, top, np.ones((1, len(scores)), dtype=np.int64))[0])
 
 
-def weighted_average_precision(scores: Floats, top: Flags, weights: Ints) -> Floats:
+def weighted_average_precision(scores: Floats, top: Flags, weights: Counts) -> Floats:
     """`average_precision` of each of R samples, (R,); NaN for a sample without a post of the top.
 
     Among N posts before a group of n tied ones, P of them and p of the group in the top, the post at place j of the
@@ -38,8 +38,9 @@ def weighted_average_precision(scores: Floats, top: Flags, weights: Ints) -> Flo
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     begins = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    n = np.add.reduceat(weights[:, order], begins, axis=1)  # (R, groups)
-    p = np.add.reduceat(weights[:, order] * top[order], begins, axis=1)
+    drawn = weights[:, order]
+    n = np.add.reduceat(drawn, begins, axis=1, dtype=np.int64)  # (R, groups)
+    p = np.add.reduceat(drawn * top[order], begins, axis=1, dtype=np.int64)
     before, hits = np.cumsum(n, axis=1) - n, np.cumsum(p, axis=1) - p
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1.0, n.sum(axis=1).max() + 1.0))])
     gained = harmonic[before + n] - harmonic[before]
@@ -50,11 +51,15 @@ def weighted_average_precision(scores: Floats, top: Flags, weights: Ints) -> Flo
         return np.asarray(group.sum(axis=1) / total)
 
 
-def resampled(n: int, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Ints]:
+def resampled(n: int, *, resamples: int = RESAMPLES, seed: int = 0) -> list[Counts]:
     """Bootstrap weights of n posts in chunks (r, n), the same for every rule: rules are compared pair by pair."""
     rng = np.random.default_rng(seed)
-    chances = np.full(n, 1.0 / n)
-    return [rng.multinomial(n, chances, size=min(_CHUNK, resamples - at)) for at in range(0, resamples, _CHUNK)]
+    found: list[Counts] = []
+    for first in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - first)
+        drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        found.append(np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.int16))
+    return found
 
 
 def precision_at(scores: Floats, top: Flags, alerts: int) -> float:
