@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -46,10 +46,15 @@ def check_plot(path: Path) -> None:
 
 def write_plot(path: Path, rows: Sequence[dict[str, Any]], runs: Sequence[Run]) -> None:
     """Draw ``rows`` and the ``runs`` they were made from into ``path``, whole or not at all; see `check_plot`."""
+    write_figure(path, lambda: drawn(rows, runs))
+
+
+def write_figure(path: Path, draw: Callable[[], Figure]) -> None:
+    """What ``draw`` draws, in the house's style, into ``path``: whole or not at all, the same to the byte."""
     import matplotlib as mpl
 
     with mpl.rc_context(_STYLE):
-        figure = drawn(rows, runs)
+        figure = draw()
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)

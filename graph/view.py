@@ -110,7 +110,7 @@ def reshares_seen(cascade: Cascade, as_of: float) -> int:
         flags = cascade._columns(seen)["flags"]
         return int(np.count_nonzero(flags[1:] & KIND_MASK != REPLY)) + binned
     records = cascade._columns()
-    seen_from, seen_until = _visibility(cascade, records["time"])
+    seen_from, seen_until = visibility(cascade, records["time"])
     visible = (seen_from <= as_of) & ~(seen_until <= as_of) & (records["flags"] & KIND_MASK != REPLY)
     return int(np.count_nonzero(visible[1:])) + binned
 
@@ -132,7 +132,7 @@ def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
     """The general case: pick the visible nodes and bridge what is missing between them."""
     records = cascade._columns()
     times = records["time"].copy()  # (n,)
-    seen_from, seen_until = _visibility(cascade, times)
+    seen_from, seen_until = visibility(cascade, times)
     known = seen_from <= as_of
     root_seen = cascade.has_root and bool(known[0])
     known[0] = True
@@ -161,7 +161,7 @@ def _view_of_visible(cascade: Cascade, as_of: float) -> CascadeView:
     return _view(cascade, as_of, root_time, has_root, ages, parents, depths, inferred[chosen], records, chosen)
 
 
-def _visibility(cascade: Cascade, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def visibility(cascade: Cascade, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Event times (n,) from which each node is visible and from which no more, NaN if it was never undone."""
     seen_from = times.copy()
     seen_until = np.full(len(times), np.nan)

@@ -99,10 +99,15 @@ def problem(root: Any, quoted: Quoted) -> str | None:
         return str(error) or repr(error)
     if not quoted.complete or "help" in given:
         return None
-    if hasattr(command, "commands") and "version" not in given:
+    if is_group(command) and "version" not in given:
         return "a group, not a command"
     missing = [one.name for one in command.params if one.required and given.get(one.name) in (None, ())]
     return f"{', '.join(missing)} is missing" if missing else None
+
+
+def is_group(command: Any) -> bool:
+    """Whether it does nothing on its own; ``evaluate`` has a command beneath it and is one itself."""
+    return hasattr(command, "invoke_without_command")
 
 
 def test_every_command_line_would_be_understood(document: Path, commands: Any) -> None:
@@ -129,10 +134,9 @@ def test_the_check_finds_a_wrong_command_line(commands: Any, text: str, said: st
 
 def test_the_readme_lists_every_command(commands: Any) -> None:
     def leaves(command: Any, path: tuple[str, ...]) -> Iterator[str]:
-        if hasattr(command, "commands"):
-            for name, child in command.commands.items():
-                yield from leaves(child, (*path, name))
-        else:
+        for name, child in getattr(command, "commands", {}).items():
+            yield from leaves(child, (*path, name))
+        if not is_group(command):
             yield " ".join(path)
 
     listed = [row[0] for row in table(README, "Commands")]

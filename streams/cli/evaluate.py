@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.evaluate_alerts import alerts
+from streams.cli.subcommands import command_with
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("evaluate")(evaluate)
+    app.command("evaluate", cls=command_with(alerts=alerts), epilog="Alerts: cascadecast evaluate alerts --help")(
+        evaluate
+    )
 
 
 def evaluate(
@@ -99,7 +104,7 @@ def evaluate(
     began = time.perf_counter()
     cascades = load_cascades([data], max_cascades)
     training = _others(load_cascades(training_files), cascades) if training_files else []
-    with _bar() as progress:
+    with progress_bar() as progress:
         found = evaluated(cascades, plan, data=data.name, training=training, progress=progress)
     rows = [{**row, "train": [path.name for path in training_files]} for row in found.rows]
     if predictions is not None:
@@ -154,7 +159,7 @@ def _others(training: list[Cascade], scored: list[Cascade]) -> list[Cascade]:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[float, str], None] | None]:
+def progress_bar() -> Iterator[Callable[[float, str], None] | None]:
     """A bar on a terminal that says what is at work; None in a pipe."""
     if not sys.stderr.isatty():
         yield None
