@@ -73,6 +73,6 @@ class PlainCascade:
     def size_at(self, as_of: float) -> int:
         """Reposts and quotes visible at event time ``as_of`` (s)."""
         return sum(
-            counts and visible <= as_of < self._undone.get(name, math.inf)
+            counts and visible <= as_of and (name not in self._undone or as_of < self._undone[name])
             for name, (_, visible, counts) in self._reactions.items()
         )
