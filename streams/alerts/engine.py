@@ -193,8 +193,9 @@ class PartitionAlerts:
         if self._orphans and math.isfinite(time):
             self._orphans = False
             self._remove_orphans(time)
-        for mark in [mark for mark in self.journal.marks.values() if mark.size < 0 and mark.at <= time]:
-            self._end(mark.cascade, mark.at, Cause.GONE, "gone from memory", fixed=False)
+        for mark in self.journal.evicted():
+            if mark.at <= time:
+                self._end(mark.cascade, mark.at, Cause.GONE, "gone from memory", fixed=False)
         while self._ends and self._ends[0][0] < time:
             matures, cascade = heapq.heappop(self._ends)
             self._mature(cascade, matures, find)
@@ -238,9 +239,9 @@ class PartitionAlerts:
 
     def let_go(self, cascade: Cascade, at: float, *, grown_out: bool) -> None:
         """A post leaves memory. If it had not ``grown_out`` it was evicted, and its alerts end at ``at``."""
-        ends = [s.until for s in self.journal.now.of(cascade.id).values() if s.phase is Phase.OPEN]
-        if ends:
-            size = cascade.size_at(just_before(max(ends))) if grown_out else -1
+        matures = self.journal.matures(cascade.id)
+        if matures is not None:
+            size = cascade.size_at(just_before(matures)) if grown_out else -1
             self.journal.mark(Mark(cascade.id, at, size))
 
     def is_behind(self, time: float) -> bool:
@@ -248,12 +249,12 @@ class PartitionAlerts:
         return (
             self.unresolved_since(time) < time
             or (self._book.current is not self._rules and bool(self.journal.now.standings))
-            or any(mark.size < 0 and mark.at <= time for mark in self.journal.marks.values())
+            or any(mark.at <= time for mark in self.journal.evicted())
         )
 
     def unresolved_since(self, time: float) -> float:
         """The earliest time up to which all is resolved: ``time``, or when the first one still to be resolved ended."""
-        gone = min((mark.at for mark in self.journal.marks.values() if mark.size < 0), default=math.inf)
+        gone = min((mark.at for mark in self.journal.evicted()), default=math.inf)
         return min(time, gone, self._ends[0][0] if self._ends else math.inf)
 
     def take_changes(self) -> list[AlertChange]:

@@ -13,7 +13,7 @@ import msgspec
 
 from streams.alerts.cap import BAR_SECONDS
 from streams.alerts.ledger import Ledger
-from streams.alerts.standings import STEP_BYTES, Mark, Step
+from streams.alerts.standings import STEP_BYTES, Mark, Phase, Standing, Step
 
 Key = tuple[float, str, str]
 
@@ -32,6 +32,7 @@ class Journal:
         self._unwritten: dict[Key, Step] = {}
         self.marks: dict[str, Mark] = {}
         self._unwritten_marks: dict[str, Mark] = {}
+        self._matures: dict[str, float] = {}  # posts on which an alert is open, or will be after a recovery
 
     @property
     def bytes_needed(self) -> int:
@@ -41,26 +42,32 @@ class Journal:
     def record(self, step: Step) -> None:
         """Take a step, which is to be written."""
         self.now.apply(step)
+        self._note_ends(step.cascade, step.standings)
         known = self._steps.get(step.key)
         if known is not None:  # at one moment of event time rules may be removed twice
             step = msgspec.structs.replace(known, standings=known.standings + step.standings)
         self._steps[step.key] = self._unwritten[step.key] = step
-        if step.cascade in self.marks and step.cascade not in self.now.standings:
-            self._unmark(step.cascade)
+
+    def _note_ends(self, cascade: str, standings: Iterable[Standing]) -> None:
+        for standing in standings:
+            if standing.phase is Phase.OPEN:
+                self._matures[cascade] = standing.until
+
+    def matures(self, cascade: str) -> float | None:
+        """When a post matures on which an alert is open, or will be after a recovery; None where there is none."""
+        return self._matures.get(cascade)
 
     def mark(self, mark: Mark) -> None:
         """Note that a post left memory."""
         self.marks[mark.cascade] = self._unwritten_marks[mark.cascade] = mark
 
-    def _unmark(self, cascade: str) -> None:
-        del self.marks[cascade]
-        self._unwritten_marks.pop(cascade, None)
+    def evicted(self) -> list[Mark]:
+        """Posts that were evicted, and whose alerts have not ended yet."""
+        return [mark for mark in self.marks.values() if mark.size < 0 and mark.cascade in self.now.standings]
 
     def forget(self, start: float) -> None:
         """The present slot begins at ``start``: drop what is over."""
         self.now.forget(start, self.population_seconds, BAR_SECONDS)
-        for cascade in self.marks.keys() - self.now.standings.keys():
-            self._unmark(cascade)
 
     # --- durable state
 
@@ -79,7 +86,17 @@ class Journal:
             lagging.start = start
             if lagging.forget(start, self.population_seconds, BAR_SECONDS) or over:
                 self._snapshot = lagging.snapshot()
+            self._forget_ends()
         return self._snapshot
+
+    def _forget_ends(self) -> None:
+        """An end that is out for certain is asked for by no recovery any more."""
+        recent = {step.cascade for step in self._steps.values()}
+        over = self._matures.keys() - self.now.standings.keys() - self._lagging.standings.keys() - recent
+        for cascade in over:
+            del self._matures[cascade]
+            self.marks.pop(cascade, None)
+            self._unwritten_marks.pop(cascade, None)
 
     def take_unwritten(self) -> tuple[list[Step], list[Mark]]:
         """What was noted since the last call and is not part of the snapshot; ask for that first."""
@@ -104,4 +121,6 @@ class Journal:
         for step in sorted(made.values(), key=lambda step: step.as_of):
             self.now.apply(step)
             self._steps[step.key] = step
+        for cascade, known in self.now.standings.items():
+            self._note_ends(cascade, known.values())
         self.marks = {mark.cascade: mark for mark in marks if mark.cascade in self.now.standings}
