@@ -10,11 +10,13 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.alerting.anchor import count_slope
 from forecasters.alerting.audience import Audience
 from forecasters.alerting.chances import Chances
 from forecasters.alerting.effects import EFFECT_NAMES, UserEffects, out_of_fold_features
 from forecasters.alerting.features import FEATURE_NAMES, ranking_features
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
+from forecasters.alerting.levels import reaches_top
 from forecasters.alerting.stage import Stage
 from forecasters.dataset import DatasetError
 from forecasters.errors import ModelStoreError
@@ -24,8 +26,9 @@ from forecasters.promotions import replace_text
 Floats = NDArray[np.float64]
 
 LEAST_POSTS: Final = 100
+LOG_COUNT: Final = FEATURE_NAMES.index("log_count")
 CALIBRATION_SHARE: Final = 0.2
-"""The newest training posts, on which the chances are fitted to scores that have not seen them."""
+"""The newest training posts, on which the count's say and the chances are fitted to scores that have not seen them."""
 SWITCH_SECONDS: Final = 7200.0
 """Younger posts are scored by the first stage, older ones by the second: one for all ages ranked posts of an hour
 worse, and one for the young knows no long silences."""
@@ -60,6 +63,7 @@ class AlertRanker:
 
     stages: tuple[Stage, ...]
     chances: tuple[Chances, ...]
+    count_slopes: tuple[float, ...]
     effects: UserEffects
     horizon_seconds: float
 
@@ -77,12 +81,16 @@ class AlertRanker:
         spans = (YOUNG, OLD) if curves.horizon_seconds > SWITCH_SECONDS else (YOUNG,)
         newest = posts[round((1.0 - CALIBRATION_SHARE) * len(posts)) :]
         self._fit_stages(curves, audience, posts[: len(posts) - len(newest)], spans, seed)
-        chances = []
+        tops = [reaches_top(curves.finals()[newest], share) for share in shares]
+        chances, slopes = [], []
         for stage, span in zip(self.stages, spans, strict=True):
             rows, ages = training_cuts(curves, newest, span, seed)
-            scores = stage.predict(self._features(curves, audience, rows, ages))
-            chances.append(Chances.fit(scores, ages, rows, curves.finals(), newest, shares))
-        self.chances = tuple(chances)
+            X = self._features(curves, audience, rows, ages)
+            scores, log_counts = stage.predict(X), X[:, LOG_COUNT]
+            slope = count_slope(scores.reshape(len(newest), -1), log_counts.reshape(len(newest), -1), tops)
+            slopes.append(slope)
+            chances.append(Chances.fit(scores + slope * log_counts, ages, rows, curves.finals(), newest, shares))
+        self.chances, self.count_slopes = tuple(chances), tuple(slopes)
         self._fit_stages(curves, audience, posts, spans, seed)
         return self
 
@@ -110,11 +118,11 @@ class AlertRanker:
         return np.minimum(ages > SWITCH_SECONDS, len(self.stages) - 1).astype(np.int64)
 
     def scores(self, curves: GrowthCurves, posts: Ints, ages: Floats, *, audience: Audience | None = None) -> Floats:
-        """Expected tail scores (B,) of posts at ages (s, above 0); ``audience`` is that of ``curves``, if known."""
+        """Scores (B,) of posts at ages (s, above 0), the count has its say; ``audience`` is that of ``curves``."""
         X = self._features(curves, audience or Audience.of(curves), posts, ages)
         found, which = np.empty(len(posts)), self._stage_of(ages)
         for i, stage in enumerate(self.stages):
-            found[which == i] = stage.predict(X[which == i])
+            found[which == i] = stage.predict(X[which == i]) + self.count_slopes[i] * X[which == i, LOG_COUNT]
         return found
 
     def chances_of(self, scores: Floats, ages: Floats, share: float) -> Floats:
@@ -137,6 +145,7 @@ class AlertRanker:
             "horizon_seconds": self.horizon_seconds,
             "features": [*FEATURE_NAMES, *EFFECT_NAMES],
             "chances": [chances.to_config() for chances in self.chances],
+            "count_slopes": list(self.count_slopes),
         }
         tensors = dict(self.effects.tensors())
         for i, stage in enumerate(self.stages):
@@ -168,6 +177,9 @@ class AlertRanker:
         try:
             ranker.horizon_seconds = float(config["horizon_seconds"])
             ranker.chances = tuple(Chances.from_config(chances) for chances in config["chances"])
+            ranker.count_slopes = tuple(float(slope) for slope in config["count_slopes"])
+            if len(ranker.count_slopes) != len(ranker.chances):
+                raise ValueError("as many count_slopes as chances are needed")
             ranker.effects = UserEffects.from_tensors(tensors)
             ranker.stages = tuple(
                 Stage.from_tensors(
