@@ -17,6 +17,7 @@ import numpy as np
 from graph import delta
 from graph.columns import MAX_EVENTS
 from graph.growth import GrowingCascade, Outcome
+from graph.records import Layout
 from graph.view import CascadeView, build_view, reshares_seen
 
 if TYPE_CHECKING:
@@ -32,7 +33,16 @@ NODE_BYTES: Final = 14
 ENTRY_BYTES: Final = 110
 """An exception: two numbers in a dictionary."""
 
-__all__ = ["MAX_EVENTS", "Cascade", "Outcome"]
+FOLLOWERS_BYTES: Final = 4
+"""Of a node where any reaction says its author's followers."""
+
+
+def regular_bytes(nodes: int, layout: Layout, with_followers: bool) -> int:
+    """What a cascade of so many nodes takes about which nothing is irregular."""
+    return CASCADE_BYTES + nodes * (NODE_BYTES + layout.size + (FOLLOWERS_BYTES if with_followers else 0))
+
+
+__all__ = ["MAX_EVENTS", "Cascade", "Outcome", "regular_bytes"]
 
 
 class Cascade(GrowingCascade):
@@ -72,6 +82,11 @@ class Cascade(GrowingCascade):
         return (len(self._keys) >> 3) - (0 if self._irregular is None else len(self._irregular.undone))
 
     @property
+    def reactions(self) -> int:
+        """Reactions taken in, undone and binned ones included: no view's size is larger."""
+        return (len(self._keys) >> 3) - 1 + self.binned
+
+    @property
     def column_bytes(self) -> int:
         """What its nodes take, in memory and in a snapshot."""
         return len(self._keys) + len(self._records) + (0 if self._followers is None else len(self._followers))
@@ -80,9 +95,13 @@ class Cascade(GrowingCascade):
     def memory_bytes(self) -> int:
         """About what the cascade takes in memory, by its own books: a function of its content
         (``cascadecast bench bounds`` holds it against what is measured)."""
-        node = NODE_BYTES + self._layout.size + (0 if self._followers is None else 4)
-        kept = CASCADE_BYTES + (len(self._keys) >> 3) * node
+        kept = regular_bytes(len(self._keys) >> 3, self._layout, self._followers is not None)
         return kept if self._irregular is None else kept + ENTRY_BYTES * len(self._irregular)
+
+    @property
+    def node_bytes(self) -> int:
+        """Of `memory_bytes`, what a node takes about which nothing is irregular."""
+        return NODE_BYTES + self._layout.size + (0 if self._followers is None else FOLLOWERS_BYTES)
 
     @property
     def depth(self) -> int:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from graph.cascade import MAX_EVENTS, Cascade, Outcome
+from graph.cascade import MAX_EVENTS, Cascade, Outcome, regular_bytes
 from graph.departed import Departed
 from graph.events import Event
 from graph.identity import key_of
@@ -109,9 +109,17 @@ class CascadeStore:
         matures = root_time + self.retention_seconds
         if time > matures or matures < watermark or (self._may_idle and self.leaves_at(cascade) < watermark):
             return Outcome.LATE
-        before = cascade.memory_bytes
+        # Nearly always the cascade becomes one node longer: cheaper to see than to reckon its bytes twice.
+        keys, layout, followers, irregular = len(cascade._keys), cascade._layout, cascade._followers, cascade._irregular
+        before = cascade.memory_bytes if irregular is not None else None
         outcome = cascade.apply(event, watermark)
-        self.bytes += cascade.memory_bytes - before
+        if cascade._layout is layout and cascade._followers is followers and cascade._irregular is None:
+            if len(cascade._keys) != keys:
+                self.bytes += cascade.node_bytes
+        else:
+            if before is None:
+                before = regular_bytes(keys >> 3, layout, followers is not None)
+            self.bytes += cascade.memory_bytes - before
         if time < root_time:
             self._enqueue(cascade)
         if self.bytes > self.max_bytes:

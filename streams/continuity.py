@@ -41,6 +41,9 @@ class Continuity:
         Records before the position (repeats) are admitted: they are known by their events' ids. ``now`` is
         monotonic time.
         """
+        if self._follows(records):
+            self.position = records[-1].offset + 1
+            return list(records), None
         admitted: list[Record] = []
         rewind: int | None = None
         for record in records:
@@ -61,6 +64,16 @@ class Continuity:
                 self.position = max(self.position, record.offset + 1)
                 admitted.append(record)
         return admitted, rewind if self._rewound_at is not None else None
+
+    def _follows(self, records: Sequence[Record]) -> bool:
+        """Whether nothing is being asked for again and the records, of ascending offsets, leave none out."""
+        return (
+            bool(records)
+            and self._rewound_at is None
+            and records[0].offset == self.position
+            and records[-1].offset - self.position == len(records) - 1
+            and all(record.offset == at for at, record in enumerate(records, self.position))
+        )
 
     def after_rebalance(self) -> None:
         """Suspect every gap again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,18 @@ class Heard:
     def has(self, record: Record) -> bool:
         """Whether the record's effect is in the state."""
         return 0 <= record.offset < self.next_offset and not record.timestamp > self.until
+
+    def is_before(self, records: Sequence[Record]) -> bool:
+        """Whether the records, in order of their offsets, all come after those whose effect is in the state."""
+        return bool(records) and records[0].offset >= max(0, self.next_offset)
+
+    def with_new(self, records: Sequence[Record]) -> Heard:
+        """After further ones for which `is_before` holds, as `with_record` says of one after the other."""
+        until = self.until
+        for record in records:
+            if record.timestamp > until:
+                until = record.timestamp
+        return Heard(records[-1].offset + 1, until)
 
     def with_record(self, record: Record) -> Heard:
         """After one more."""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from graph import (
     Cascade,
     CascadeStore,
@@ -49,6 +51,13 @@ class Fate(enum.StrEnum):
     CONTROL = "control"
 
 
+# Looking an enumeration's member up by its class takes as long as hashing an id.
+_APPLIED: Final = Fate.APPLIED
+_DUPLICATE: Final = Outcome.DUPLICATE
+_LATE: Final = Outcome.LATE
+_COUNTED: Final = Outcome.COUNTED
+
+
 class Skipped(enum.StrEnum):
     """Why a due forecast was not made."""
 
@@ -60,8 +69,7 @@ class Skipped(enum.StrEnum):
     MOVED = "moved"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record of the events topic as it came: nothing decoded yet."""
 
     value: bytes
@@ -131,31 +139,45 @@ class Partition:
     def apply_records(self, records: Sequence[Record], *, check_keys: bool) -> Changes:
         """Decode and apply a batch. With ``check_keys``, an event whose key is not its cascade is set aside."""
         changes = Changes()
+        new = self.heard.is_before(records)
+        applied = 0
         for record, decoded in zip(records, decode_batch([record.value for record in records]), strict=True):
-            if record.watermark is not None and not record.value:
-                if 0.0 <= record.watermark <= MAX_TIME:
-                    self.watermark.advance_to(record.watermark)
-                    changes.fates[Fate.CONTROL] += 1
+            if isinstance(decoded, Event):
+                if check_keys and record.key != decoded.cascade.encode():
+                    changes.misrouted.append((record, decoded.cascade))
+                    changes.fates[Fate.REKEYED] += 1
+                elif (fate := self._apply(decoded, changes, heard=not new and self.heard.has(record))) is _APPLIED:
+                    applied += 1
                 else:
-                    changes.dead.append((record, _IMPOSSIBLE_WATERMARK))
-                    changes.fates[Fate.DEAD_LETTERED] += 1
-            elif isinstance(decoded, Rejected):
-                changes.dead.append((record, decoded))
-                changes.fates[Fate.DEAD_LETTERED] += 1
-            elif check_keys and record.key != decoded.cascade.encode():
-                changes.misrouted.append((record, decoded.cascade))
-                changes.fates[Fate.REKEYED] += 1
+                    changes.fates[fate] += 1
             else:
-                self._apply(decoded, changes, heard=self.heard.has(record))
-            self.heard = self.heard.with_record(record)
+                self._set_aside(record, decoded, changes)
+            if not new:
+                self.heard = self.heard.with_record(record)
+        if new:
+            self.heard = self.heard.with_new(records)
+        if applied:
+            changes.fates[_APPLIED] = applied
         self._leave(changes)
         return changes
+
+    def _set_aside(self, record: Record, rejected: Rejected, changes: Changes) -> None:
+        """A record that is no event: a mark of time, or a dead letter."""
+        if record.watermark is None or record.value:
+            changes.dead.append((record, rejected))
+            changes.fates[Fate.DEAD_LETTERED] += 1
+        elif 0.0 <= record.watermark <= MAX_TIME:
+            self.watermark.advance_to(record.watermark)
+            changes.fates[Fate.CONTROL] += 1
+        else:
+            changes.dead.append((record, _IMPOSSIBLE_WATERMARK))
+            changes.fates[Fate.DEAD_LETTERED] += 1
 
     def apply_events(self, events: Iterable[Event]) -> Changes:
         """Apply events that were decoded elsewhere."""
         changes = Changes()
         for event in events:
-            self._apply(event, changes)
+            changes.fates[self._apply(event, changes)] += 1
         self._leave(changes)
         return changes
 
@@ -171,30 +193,31 @@ class Partition:
             if cascade.root_time > until:
                 self.store.note_ahead(cascade.id, until)
 
-    def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> None:
-        watermark = self.watermark.value
-        outcome = Outcome.DUPLICATE if heard else self.store.apply(event, watermark)
-        if outcome is Outcome.DUPLICATE:
-            changes.fates[Fate.DUPLICATE] += 1
-            return
-        if self.watermark.observe(event.time, event.cascade):
+    def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> Fate:
+        clock = self.watermark
+        watermark = clock.value
+        outcome = _DUPLICATE if heard else self.store.apply(event, watermark)
+        if outcome is _DUPLICATE:
+            return Fate.DUPLICATE
+        cascade_id, time = event.cascade, event.time
+        if clock.observe(time, cascade_id):
             changes.ahead += 1
-            cascade = self.store.get(event.cascade)
-            if cascade is not None and cascade.root_time > (until := self.watermark.believed_until):
-                self.store.note_ahead(event.cascade, until)
+            cascade = self.store.get(cascade_id)
+            if cascade is not None and cascade.root_time > (until := clock.believed_until):
+                self.store.note_ahead(cascade_id, until)
         if watermark == -math.inf:  # there was no clock to be ahead of
             self._note_those_ahead()
-        if outcome is Outcome.LATE:
-            changes.fates[Fate.LATE] += 1
-            return
-        changes.fates[Fate.APPLIED] += 1
-        changes.counted_only += outcome is Outcome.COUNTED
-        changes.touched[event.cascade] = None
-        effective = event.time
-        if watermark > event.time:  # forecasts as of the watermark are out; only later ones can see this event
+        if outcome is _LATE:
+            return Fate.LATE
+        if outcome is _COUNTED:
+            changes.counted_only += 1
+        changes.touched[cascade_id] = None
+        effective = time
+        if watermark > time:  # forecasts as of the watermark are out; only later ones can see this event
             effective = math.nextafter(watermark, math.inf)
             changes.late_applied += 1
-        changes.pending.append(self.schedule.update(event.cascade, effective, event.time, event.id))
+        changes.pending.append(self.schedule.update(cascade_id, effective, time, event.id))
+        return _APPLIED
 
     def _leave(self, changes: Changes) -> None:
         """Let go the cascades whose age passed the horizon; one with forecasts still to be made stays."""
@@ -298,7 +321,8 @@ class Partition:
             return Skipped.GONE
         if cascade.withdrawn_at <= pending.as_of:
             return Skipped.WITHDRAWN
-        if cascade.size_at(pending.as_of) < self._settings.minimum_observed:
+        minimum = self._settings.minimum_observed
+        if cascade.reactions < minimum or cascade.size_at(pending.as_of) < minimum:
             return Skipped.TOO_SMALL
         view = cascade.view(pending.as_of)
         return view if view.age_seconds < self._settings.horizon_seconds else Skipped.PAST_HORIZON

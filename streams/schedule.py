@@ -12,22 +12,30 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
-import xxhash
+import msgspec
+from xxhash import xxh3_64_intdigest
 
 
 def slot_end(cascade: str, time: float, delay_seconds: float) -> float:
     """The first slot end at or after ``time``: a time in whole milliseconds."""
-    delay = max(1, round(delay_seconds * 1000))
-    phase = xxhash.xxh3_64_intdigest(cascade.encode("utf-8", "surrogatepass")) % delay
+    return _slot_end(cascade, time, _milliseconds(delay_seconds))
+
+
+def _milliseconds(delay_seconds: float) -> int:
+    return max(1, round(delay_seconds * 1000))
+
+
+def _slot_end(cascade: str, time: float, delay: int) -> float:
+    """`slot_end` for a delay in milliseconds."""
     instant = math.ceil(time * 1000 - 1e-3)  # a time of whole milliseconds must not be lifted by its binary error
-    end = -(-(instant - phase) // delay) * delay + phase
+    # The cascade's phase is its hash modulo the delay, so this is how far its slot has gone.
+    gone = (instant - xxh3_64_intdigest(cascade.encode("utf-8", "surrogatepass"))) % delay
+    end = instant - gone + delay if gone else instant
     return end / 1000 if end / 1000 >= time else (end + delay) / 1000
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct, gc=False):
     """A forecast to be made once the watermark has passed ``as_of``."""
 
     cascade: str
@@ -40,7 +48,7 @@ class Schedule:
     """The forecasts of one partition that are not made yet, in the order in which they fall due."""
 
     def __init__(self, delay_seconds: float) -> None:
-        self._delay = delay_seconds
+        self._delay = _milliseconds(delay_seconds)
         # Two heaps of (as_of, cascade), so that how many are due need not be counted: what lies before `_parted_at` is
         # in `_due`, the rest in `_later`.
         self._due: list[tuple[float, str]] = []
@@ -53,7 +61,13 @@ class Schedule:
 
     def update(self, cascade: str, effective_time: float, event_time: float, event: str) -> Pending:
         """Note that ``cascade`` gained an event which forecasts can see from ``effective_time`` on."""
-        return self.restore(Pending(cascade, slot_end(cascade, effective_time, self._delay), event_time, event))
+        as_of = _slot_end(cascade, effective_time, self._delay)
+        known = self._pending.get((as_of, cascade))
+        if known is None:
+            return self.restore(Pending(cascade, as_of, event_time, event))
+        if (event_time, event) > (known.event_time, known.event):
+            known.event_time, known.event = event_time, event
+        return known
 
     def restore(self, pending: Pending) -> Pending:
         """Put in a pending forecast; of two for the same slot, the later event (then the greater id) is named."""

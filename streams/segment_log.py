@@ -194,7 +194,7 @@ class SegmentLog:
         for cascade in touched:
             if cascade is not None:
                 self._add_chunks(cascade, chunks)
-        latest = {(waiting.cascade, waiting.as_of): waiting for waiting in changes.pending}
+        latest = {id(waiting): waiting for waiting in changes.pending}  # one that several events made due is one object
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
         return written + await self._clean(partition)
 
