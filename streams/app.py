@@ -10,10 +10,10 @@ from typing import Any, Final
 import faust
 import structlog
 
+from streams.batched_transport import BatchedTransport
 from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
-    MAX_SEGMENT_BYTES,
     FaustPublisher,
     FaustSource,
     committed_reader,
@@ -40,6 +40,10 @@ EXIT_FAULT: Final = 70
 
 SHUTDOWN_SLACK_SECONDS: Final = 10.0
 """For leaving the group and closing files after the drain."""
+
+MESSAGES_IN_HAND: Final = 8
+"""Of batched delivery: the records of so many fetches, each of one partition, make a micro-batch when there is much to
+do."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
@@ -75,13 +79,13 @@ def build_app(
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 6,
         broker_max_poll_records=settings.batch_max_events,
-        stream_buffer_maxsize=settings.batch_max_events * 2,
+        stream_buffer_maxsize=2 * (MESSAGES_IN_HAND if settings.batched_delivery else settings.batch_max_events),
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         table_standby_replicas=settings.standby_replicas,
         consumer_group_instance_id=settings.instance_id,
         producer_acks=-1,
-        producer_compression_type="lz4",
+        producer_compression_type="zstd",
         producer_linger=0.005,
         producer_max_batch_size=131_072,
         producer_max_request_size=MAX_REQUEST_BYTES,
@@ -118,7 +122,6 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
-        extra_topic_configs={"max.message.bytes": str(MAX_SEGMENT_BYTES)},
         help="Delta segments of the live cascades; see streams/segment_log.py",
     )
     metrics = WorkerMetrics()
@@ -132,6 +135,8 @@ def build_app(
         _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
     )
     app.cascadecast = core
+    if settings.batched_delivery:
+        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end)
     _add_agent(app, core, source, settings)
     changelogs = FaustChangelogs(app)
     watchdog = Watchdog(
@@ -156,14 +161,20 @@ def _transactions(settings: Settings) -> TransactionalOutputs:
 
 def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:
     topic = source.get_topic_name()
+    batched = settings.batched_delivery
+    at_most = MESSAGES_IN_HAND if batched else settings.batch_max_events
 
     @app.agent(source, name="ingest")
     async def ingest(stream: faust.StreamT) -> None:
-        async for events in stream.take_events(settings.batch_max_events, within=settings.batch_within_seconds):
+        async for events in stream.take_events(at_most, within=settings.batch_within_seconds):
             batches: dict[int, list[Record]] = {}
             for event in events:
                 message = event.message
-                batches.setdefault(message.partition, []).append(_record(message))
+                if batched:
+                    arrived = [_record(record, record.timestamp / 1000.0) for record in message.value]
+                else:
+                    arrived = [_record(message, message.timestamp)]
+                batches.setdefault(message.partition, []).extend(arrived)
             try:
                 await core.ingest(batches, topic)
             except asyncio.CancelledError:
@@ -173,15 +184,18 @@ def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings:
                 _die(error)
 
 
-def _record(message: Any) -> Record:
-    headers = message.headers
-    watermark = None
-    if headers:
-        pairs = headers.items() if isinstance(headers, dict) else headers
-        for name, value in pairs:
-            if name == WATERMARK_HEADER:
-                watermark = _time(value)
-    return Record(message.value or b"", message.key, watermark, message.offset, message.timestamp)
+def _record(message: Any, timestamp: float) -> Record:
+    """Of a message of Faust, or of a record of aiokafka; ``timestamp`` in seconds."""
+    watermark = _watermark(message.headers) if message.headers else None
+    return Record(message.value or b"", message.key, watermark, message.offset, timestamp)
+
+
+def _watermark(headers: Any) -> float | None:
+    found = None
+    for name, value in headers.items() if isinstance(headers, dict) else headers:
+        if name == WATERMARK_HEADER:
+            found = _time(value)
+    return found
 
 
 def _time(value: bytes) -> float | None:

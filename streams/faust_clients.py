@@ -15,12 +15,10 @@ from faust.exceptions import ConsumerNotStarted
 
 from streams.outputs import Message
 from streams.settings import Settings
+from streams.topics import DEAD_LETTER_BYTES
 
-MAX_SEGMENT_BYTES = 16 * 1024 * 1024
-"""What the changelog takes: cleaning writes what is still needed of eight segments as one."""
-
-MAX_REQUEST_BYTES = MAX_SEGMENT_BYTES + 1024 * 1024
-"""The largest segment and its framing; a dead letter, Kafka's largest record and its headers, is smaller."""
+MAX_REQUEST_BYTES: Final = DEAD_LETTER_BYTES
+"""Nothing larger is published than a dead letter."""
 
 RETRY_SECONDS = 0.2
 """Before Kafka is asked again what it could not answer yet."""
@@ -84,7 +82,7 @@ def transactional_producers(settings: Settings) -> Callable[[str], AIOKafkaProdu
     def new_producer(transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             transactional_id=transactional_id,
-            compression_type="lz4",
+            compression_type="zstd",
             linger_ms=5,
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=int(settings.delivery_timeout_seconds * 1000),

@@ -153,7 +153,12 @@ class Settings(BaseSettings):
         5.0, gt=0, description="Wall time between two looks at the model store for newly promoted versions."
     )
     models_dir: Path = Field(Path("models"), description="Model store beside the shipped weights.")
-    batch_max_events: int = Field(2000, ge=1, le=4000)
+    batch_max_events: int = Field(
+        4000, ge=1, le=20_000, description="Records of one partition in one durable write at most."
+    )
+    batched_delivery: bool = Field(
+        True, description="Whether the records of a fetch reach the worker together, or one by one as Faust delivers."
+    )
     batch_within_seconds: float = Field(0.05, gt=0, le=5, description="Wall time a micro-batch may fill.")
     inference_batch: int = Field(64, ge=1, le=4096)
     inference_threads: int = Field(1, ge=1)

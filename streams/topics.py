@@ -35,6 +35,9 @@ EVENT_BYTES: Final = MAX_RECORD_BYTES + 4096
 RECORD_BYTES: Final = 64 * 1024
 """A forecast or score with ids of the greatest length has some kilobytes."""
 
+DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
+"""The largest record that Kafka takes by default, whatever it is, and headers that say what it is."""
+
 SEGMENT_BYTES: Final = 1_000_000
 """Of the workers' changelog: what a cluster takes by default, and more than a segment of state ever has."""
 
@@ -118,8 +121,8 @@ def declared_topics(
             "dead-letters",
             30,
             "time to mend a producer and replay; an original at the size limit must fit with its headers",
-            largest=2 * 1024 * 1024,
-            max_message_bytes=str(2 * 1024 * 1024),
+            largest=DEAD_LETTER_BYTES,
+            max_message_bytes=str(DEAD_LETTER_BYTES),
         ),
     ]
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -33,10 +33,6 @@ log = structlog.get_logger("cascadecast.worker")
 ROUNDS_IN_FLIGHT = 2
 """One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
 
-MAX_SEGMENT_INPUT_BYTES = 256 * 1024
-"""Records of more bytes than this make several segments. A segment holds the ids of its events at most three times, and
-little beside them, so it stays below the megabyte that Kafka takes by default."""
-
 IDLE_CHECK_SECONDS = 1.0
 
 SILENCE_SECONDS = 15.0
@@ -54,18 +50,6 @@ class Source(Protocol):
 
     async def end(self, partition: int) -> int | None:
         """One past the last offset there is; None where that cannot be told."""
-
-
-def parts_below(records: Sequence[Record], limit_bytes: int) -> Iterator[Sequence[Record]]:
-    """The records in their order, in parts of at most ``limit_bytes`` of values, or of one record that has more."""
-    start, size = 0, 0
-    for place, record in enumerate(records):
-        if place > start and size + len(record.value) > limit_bytes:
-            yield records[start:place]
-            start, size = place, 0
-        size += len(record.value)
-    if start < len(records):
-        yield records[start:]
 
 
 @dataclass(slots=True)
@@ -129,6 +113,11 @@ class WorkerCore:
         ]
 
     # --- partitions
+
+    def state_end(self, number: int) -> int | None:
+        """The offset at which the state of a partition goes on; None where it is not ours."""
+        one = self.assigned.get(number)
+        return None if one is None else one.flow.position
 
     async def own(self, partitions: set[int], still_ours: Callable[[], bool] = lambda: True) -> None:
         """Take over exactly ``partitions``: recover the new ones from durable state, let the others go.
@@ -200,8 +189,8 @@ class WorkerCore:
             self._ingesting -= 1
 
     async def _ingest_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
-        for part in parts_below(arriving, MAX_SEGMENT_INPUT_BYTES):
-            await self._ingest_partition(one, part, source_topic)
+        for start in range(0, len(arriving), self._settings.batch_max_events):
+            await self._ingest_partition(one, arriving[start : start + self._settings.batch_max_events], source_topic)
 
     async def _ingest_partition(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from graph import Event, Kind
@@ -24,7 +22,7 @@ from streams.partition import Record
 from streams.progress import Progress
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
-from streams.worker import WorkerCore, parts_below
+from streams.worker import WorkerCore
 from tests.streams.conftest import Doubling, cascade_events, random_stream
 
 
@@ -505,12 +503,3 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_forecast_
     again.stores = rig.stores
     await again.core.own({0})
     assert again.core.assigned[0].partition.watermark.value == rig.core.assigned[0].partition.watermark.value == now
-
-
-@given(sizes=st.lists(st.integers(0, 300), max_size=60), limit=st.integers(1, 500))
-def test_records_are_parted_by_size_and_none_is_lost(sizes: list[int], limit: int) -> None:
-    records = [Record(b"x" * size, offset=n) for n, size in enumerate(sizes)]
-    parts = list(parts_below(records, limit))
-    assert [record for part in parts for record in part] == records
-    assert all(part for part in parts)
-    assert all(len(part) == 1 or sum(len(record.value) for record in part) <= limit for part in parts)
