@@ -97,8 +97,14 @@ class BenchWorker:
         fields = (Path("/proc") / str(self.pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def peak_memory_bytes(self) -> int:
+        """The most that was resident since its start."""
+        status = (Path("/proc") / str(self.pid) / "status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
     def metric(self, name: str) -> float:
-        """The sum of a metric over its labels; 0 where nobody answers."""
+        """The sum of a metric over its labels, of which the first may be given; 0 where nobody answers."""
         page = self._get("/metrics")
         return 0.0 if page is None else gauge(page, name)
 

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group.command("recovery")(recovery)
     group.command("changelog")(changelog)
     group.command("soak")(soak)
+    group.command("pipeline")(pipeline)
     app.add_typer(group, name="bench")
 
 
@@ -100,6 +101,22 @@ def soak(
 
     started = perf_counter()
     _show("bench soak", run(SoakPlan(minutes, rate, models=models), _say), json, started)
+
+
+def pipeline(
+    count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 400_000,
+    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    partitions: Annotated[int, typer.Option(min=1)] = 8,
+    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Events and forecasts a second of one worker on one core, beside plain Faust, quixstreams and bare consumers."""
+    from streams.bench.pipeline import PipelinePlan, run
+
+    started = perf_counter()
+    plan = PipelinePlan(count, events, partitions, models, seed)
+    _show("bench pipeline", run(plan, _say), json, started)
 
 
 def _say(what: str) -> None:

@@ -1,0 +1,172 @@
+"""What a worker takes in and forecasts in a second, on one core, beside what users would write instead.
+
+The topic is loaded in advance; Kafka has the other core. All read the same records. Two kinds of worker: one that only
+keeps the state (decode, apply, durable state, commit), and one that forecasts with the shipped blend. Beside them a
+plain Faust agent that only counts per key in a table, quixstreams doing the same, and two loops that decode and do
+nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from graph import Event, read_events
+from graph.ordering import ordered
+from graph.simulation import Simulation
+from graph.simulator import simulated_events
+from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
+from streams.bench.pinning import Cores, on
+from streams.bench.rows import row
+from streams.bench.throughput import Tell, Throughput, reference_throughput, scratch, started, worker_throughput
+from streams.broker import EmbeddedBroker
+from streams.kafka_security import KafkaSecurity
+from streams.topics import create_topics, declared_topics
+
+NEVER: Final = 1_000_000_000
+"""Reshares that a post must have to be forecast: none is."""
+
+STATE_ONLY: Final = {"MODELS": "hawkes", "MINIMUM_OBSERVED": str(NEVER), "SCORE_AGES_SECONDS": ""}
+
+FAUST_RECORDS: Final = 40_000
+"""The plain agent is so slow that more would only take time."""
+
+TARGETS: Final = {"faust": 15.0, "quixstreams": 0.8, "blend": 3.0}
+
+EVENTS_TOPIC: Final = f"{PREFIX}.events"
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePlan:
+    """``events`` of the simulator, or of a file whose cascades are laid over one day, into so many ``partitions``."""
+
+    events: int = 400_000
+    file: str | None = None
+    partitions: int = 8
+    models: str = "blend"
+    seed: int = 0
+
+
+def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
+    """The rows of ``cascadecast bench pipeline``."""
+    cores = Cores.here()
+    with tempfile.TemporaryDirectory() as name, on(cores.others), EmbeddedBroker() as broker:
+        directory, server = Path(name), broker.bootstrap_servers
+        create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
+        tell("loading the topic")
+        records = send_all(producer(server), EVENTS_TOPIC, ((e.cascade.encode(), _encode(e)) for e in events_of(plan)))
+        references = _references(server, records, plan.partitions, directory, cores, tell)
+        rows = _state_only(server, records, directory, cores, references, tell)
+        rows += _forecasting(plan, server, records, directory, cores, references, tell)
+    return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
+
+
+def events_of(plan: PipelinePlan) -> Iterable[Event]:
+    """In order of time."""
+    if plan.file is not None:
+        return islice(ordered(read_events(plan.file), fold_seconds=86_400.0), plan.events)
+    # Half of the cascades' events come within the simulated day, so twice as many cascades are simulated.
+    simulation = Simulation(seed=plan.seed, hours=24.0, lifetime_hours=24.0)
+    cascades = max(1, round(2 * plan.events / simulation.mean_size))
+    return islice(ordered(simulated_events(simulation, cascades)), plan.events)
+
+
+def _references(
+    server: str, records: int, partitions: int, directory: Path, cores: Cores, tell: Tell
+) -> dict[str, Throughput | None]:
+    place, count = (server, EVENTS_TOPIC), str(records)
+    runs = {
+        "faust": ("faust_count", str(min(records, FAUST_RECORDS)), str(partitions), str(scratch(directory, "faust"))),
+        "quixstreams": ("quixstreams_count", count, str(scratch(directory, "quixstreams"))),
+        "aiokafka": ("aiokafka_decode", count),
+        "confluent-kafka": ("confluent_decode", count),
+    }
+    found: dict[str, Throughput | None] = {}
+    for name, (program, *arguments) in runs.items():
+        tell(f"reference: {name}")
+        found[name] = reference_throughput(program, [*place, *arguments], cores)
+        if found[name] is None:
+            tell(f"{name} is not installed: pip install 'cascadecast[bench]'")
+    return found
+
+
+def _state_only(
+    server: str,
+    records: int,
+    directory: Path,
+    cores: Cores,
+    references: dict[str, Throughput | None],
+    tell: Tell,
+) -> list[dict[str, Any]]:
+    tell("a worker that only keeps the state")
+    settings = {**STATE_ONLY, "APP_ID": "bench-state"}
+    with BenchWorker(server, scratch(directory, "state"), settings) as worker:
+        found = worker_throughput(started(worker, cores), records)
+        stored = worker.metric("cascadecast_changelog_bytes_total")
+    rows = [
+        _beside("state only: events a second", found.rate, name, known.rate)
+        for name, known in references.items()
+        if known is not None
+    ]
+    rows += [
+        _beside("state only: events a second of processor time", found.processor_rate, name, known.processor_rate)
+        for name, known in references.items()
+        if known is not None
+    ]
+    return [
+        *rows,
+        row("state only: processor time an event", 1e6 * found.processor_seconds / found.events, "us"),
+        row("state only: durable state an event", stored / records, "bytes"),
+        row("state only: peak resident memory", found.peak_bytes, "bytes"),
+    ]
+
+
+def _forecasting(
+    plan: PipelinePlan,
+    server: str,
+    records: int,
+    directory: Path,
+    cores: Cores,
+    references: dict[str, Throughput | None],
+    tell: Tell,
+) -> list[dict[str, Any]]:
+    tell(f"a worker that forecasts with {plan.models}")
+    with BenchWorker(
+        server, scratch(directory, "forecasts"), {"MODELS": plan.models, "APP_ID": "bench-forecasts"}
+    ) as worker:
+        found = worker_throughput(started(worker, cores), records)
+        made, due = worker.metric("cascadecast_forecasts_made_total"), worker.metric("cascadecast_forecasts_due_total")
+        superseded = worker.metric('cascadecast_forecasts_skipped_total{reason="superseded"}')
+        waiting = worker.metric("cascadecast_forecasts_waiting")
+    seconds = found.seconds * records / found.events
+    name = plan.models
+    faust = references["faust"]
+    assert faust is not None
+    return [
+        _beside(f"{name}: events a second", found.rate, "faust", faust.rate),
+        row(f"{name}: forecasts a second", made / seconds, "forecasts/s"),
+        row(f"{name}: forecasts superseded", superseded, "forecasts", "fell due", due),
+        row(f"{name}: forecasts that wait in the end", waiting, "forecasts"),
+        row(f"{name}: processor time an event", 1e6 * found.processor_seconds / found.events, "us"),
+        row(f"{name}: peak resident memory", found.peak_bytes, "bytes"),
+    ]
+
+
+_REFERENCES: Final = {
+    "faust": "a plain Faust agent that counts per key",
+    "quixstreams": "quixstreams counting per key",
+    "aiokafka": "aiokafka, decoding only",
+    "confluent-kafka": "confluent-kafka, decoding only",
+}
+
+
+def _beside(name: str, rate: float, reference: str, reference_rate: float) -> dict[str, Any]:
+    return row(name, rate, "events/s", _REFERENCES[reference], reference_rate)
