@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH ?= bench.json
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help install demo test unit lint bench chaos fuzz audit clean
@@ -37,9 +38,14 @@ lint: $(INSTALLED) ## Style and types
 chaos: $(INSTALLED) ## Seeded faults against Kafka, workers and a replay; all must come out equal (ARGS="--seed 7")
 	$(BIN)/python -m tests.integration.chaos $(ARGS)
 
-bench: $(INSTALLED) ## Figures and ratios, as JSON
-	$(BIN)/cascadecast bench state --json
-	$(BIN)/cascadecast bench forecasters --json
+bench: $(INSTALLED) ## Figures and ratios, as JSON, into bench.json; cascadecast bench compare OLD NEW
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test,bench]'
+	$(BIN)/cascadecast bench state --json > $(BENCH).part
+	$(BIN)/cascadecast bench forecasters --json >> $(BENCH).part
+	$(BIN)/uv venv --quiet --allow-existing $(VENV)/quixstreams
+	$(BIN)/uv pip install --quiet --python $(VENV)/quixstreams/bin/python 'quixstreams>=3.20,<4'
+	$(BIN)/cascadecast bench pipeline --quixstreams $(VENV)/quixstreams/bin/python --json >> $(BENCH).part
+	mv $(BENCH).part $(BENCH)
 
 fuzz: $(INSTALLED) ## Ten million hostile inputs to every decoder; ARGS="--seed N" repeats a run
 	$(BIN)/python -m tests.fuzz $(ARGS)

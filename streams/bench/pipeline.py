@@ -8,6 +8,7 @@ nothing.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class PipelinePlan:
     file: str | None = None
     partitions: int = 8
     models: str = "blend"
+    quixstreams_python: str = sys.executable
+    """It wants other versions of our packages, so it has an environment of its own."""
     seed: int = 0
 
 
@@ -63,7 +66,7 @@ def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
         create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
         tell("loading the topic")
         records = send_all(producer(server), EVENTS_TOPIC, ((e.cascade.encode(), _encode(e)) for e in events_of(plan)))
-        references = _references(server, records, plan.partitions, directory, cores, tell)
+        references = _references(plan, server, records, directory, cores, tell)
         rows = _state_only(server, records, directory, cores, references, tell)
         rows += _forecasting(plan, server, records, directory, cores, references, tell)
     return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
@@ -80,11 +83,16 @@ def events_of(plan: PipelinePlan) -> Iterable[Event]:
 
 
 def _references(
-    server: str, records: int, partitions: int, directory: Path, cores: Cores, tell: Tell
+    plan: PipelinePlan, server: str, records: int, directory: Path, cores: Cores, tell: Tell
 ) -> dict[str, Throughput | None]:
     place, count = (server, EVENTS_TOPIC), str(records)
     runs = {
-        "faust": ("faust_count", str(min(records, FAUST_RECORDS)), str(partitions), str(scratch(directory, "faust"))),
+        "faust": (
+            "faust_count",
+            str(min(records, FAUST_RECORDS)),
+            str(plan.partitions),
+            str(scratch(directory, "faust")),
+        ),
         "quixstreams": ("quixstreams_count", count, str(scratch(directory, "quixstreams"))),
         "aiokafka": ("aiokafka_decode", count),
         "confluent-kafka": ("confluent_decode", count),
@@ -92,9 +100,10 @@ def _references(
     found: dict[str, Throughput | None] = {}
     for name, (program, *arguments) in runs.items():
         tell(f"reference: {name}")
-        found[name] = reference_throughput(program, [*place, *arguments], cores)
+        python = plan.quixstreams_python if name == "quixstreams" else sys.executable
+        found[name] = reference_throughput(program, [*place, *arguments], cores, python)
         if found[name] is None:
-            tell(f"{name} is not installed: pip install 'cascadecast[bench]'")
+            tell(f"{name} is not installed and left out; make bench installs it")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import streams
 from graph.errors import UserError
 from streams.bench.installation import BenchWorker
 from streams.bench.pinning import Cores, on
@@ -54,14 +56,19 @@ def worker_throughput(worker: BenchWorker, records: int) -> Throughput:
     )
 
 
-def reference_throughput(program: str, arguments: Sequence[str], cores: Cores) -> Throughput | None:
+def reference_throughput(
+    program: str, arguments: Sequence[str], cores: Cores, python: str = sys.executable
+) -> Throughput | None:
     """Of a module of ``streams.bench.references``; None where a package it needs is not installed.
 
-    Raises UserError when it fails otherwise.
+    ``python`` is that of its environment. Raises UserError when it fails otherwise.
     """
-    command = [sys.executable, "-P", "-m", f"streams.bench.references.{program}", *arguments]
+    command = [python, "-P", "-m", f"streams.bench.references.{program}", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(streams.__file__).parents[1])}
     with on(cores.measured):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=REFERENCE_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=REFERENCE_SECONDS, check=False, env=environment
+        )
     told = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not told:
         if "ModuleNotFoundError" in done.stderr:

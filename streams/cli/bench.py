@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("changelog")(changelog)
     group.command("soak")(soak)
     group.command("pipeline")(pipeline)
+    group.command("compare")(compare)
     app.add_typer(group, name="bench")
 
 
@@ -108,6 +110,9 @@ def pipeline(
     events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
     partitions: Annotated[int, typer.Option(min=1)] = 8,
     models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
+    quixstreams: Annotated[
+        Path, typer.Option(help="Python of an environment that has quixstreams.", show_default="this one")
+    ] = Path(sys.executable),
     seed: int = 0,
     json: Json = False,
 ) -> None:
@@ -115,8 +120,25 @@ def pipeline(
     from streams.bench.pipeline import PipelinePlan, run
 
     started = perf_counter()
-    plan = PipelinePlan(count, events, partitions, models, seed)
+    plan = PipelinePlan(count, events, partitions, models, str(quixstreams), seed)
     _show("bench pipeline", run(plan, _say), json, started)
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(help="What --json printed before: one result or several.")],
+    new: Annotated[Path, typer.Argument(help="The same, later.")],
+    json: Json = False,
+) -> None:
+    """Hold two results against each other; exit code 1 when a ratio became worse by more than 15 %."""
+    from streams.bench.compare import compare as compared
+
+    started = perf_counter()
+    rows, worse = compared(old, new)
+    _show("bench compare", rows, json, started)
+    for name in worse:
+        typer.echo(f"worse: {name}", err=True)
+    if worse:
+        raise typer.Exit(1)
 
 
 def _say(what: str) -> None:
