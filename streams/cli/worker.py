@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +30,9 @@ def worker(
         bool | None,
         typer.Option("--shed/--no-shed", help="Under overload supersede waiting forecasts, or hold back the input."),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Worker processes on this machine; directories and ports are numbered.")
+    ] = 1,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings.", exists=True, dir_okay=False)] = None,
     log_format: Annotated[str | None, typer.Option(help="json or console.")] = None,
 ) -> None:
@@ -51,6 +57,8 @@ def worker(
         log_format=log_format,
     )
     settings.http_secret()  # says what is wrong with it before anything is started
+    if processes > 1:
+        raise typer.Exit(_supervise(settings, processes))
     security = settings.kafka_security()
     _require_free(settings.http_host, settings.http_port)
     handler = configure_logging(settings.log_level, settings.log_format)
@@ -62,6 +70,15 @@ def worker(
     # Faust parses the process arguments itself.
     sys.argv = ["cascadecast", "--quiet", "worker", "--loglevel", settings.log_level, *context.args]
     app.main()
+
+
+def _supervise(settings: Settings, processes: int) -> int:
+    from streams.logs import configure_logging
+    from streams.worker_processes import Supervisor, arguments_for_each, plans
+
+    configure_logging(settings.log_level, settings.log_format)
+    command = [sys.executable, "-P", "-m", "streams.cli", *arguments_for_each(sys.argv[1:])]
+    return Supervisor(plans(settings, processes), command).run()
 
 
 def _require_free(host: str, port: int) -> None:
