@@ -129,13 +129,13 @@ class BenchWorker:
             return None
 
 
-def producer(bootstrap_servers: str) -> Producer:
+def producer(bootstrap_servers: str, linger_ms: int = 20) -> Producer:
     """Of events, parted as all clients part them."""
     return Producer(
         {
             **kafka_client_config(bootstrap_servers, KafkaSecurity()),
             "partitioner": "murmur2_random",
-            "linger.ms": 20,
+            "linger.ms": linger_ms,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 500_000,
         }

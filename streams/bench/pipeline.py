@@ -22,10 +22,21 @@ from graph import Event, read_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
+from streams.bench import latency
 from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
+from streams.bench.latency import LIVE_SETTINGS, LatencyPlan
 from streams.bench.pinning import Cores, on
 from streams.bench.rows import row
-from streams.bench.throughput import Tell, Throughput, reference_throughput, scratch, started, worker_throughput
+from streams.bench.stages import Profile
+from streams.bench.throughput import (
+    RECEIVED,
+    Tell,
+    Throughput,
+    reference_throughput,
+    scratch,
+    started,
+    worker_throughput,
+)
 from streams.broker import EmbeddedBroker
 from streams.kafka_security import KafkaSecurity
 from streams.topics import create_topics, declared_topics
@@ -69,6 +80,8 @@ def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
         references = _references(plan, server, records, directory, cores, tell)
         rows = _state_only(server, records, directory, cores, references, tell)
         rows += _forecasting(plan, server, records, directory, cores, references, tell)
+    full_speed = next(one["value"] for one in rows if one["name"] == f"{plan.models}: events a second")
+    rows += _latency(plan, full_speed / 2, cores, tell)
     return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
 
 
@@ -118,7 +131,7 @@ def _state_only(
     tell("a worker that only keeps the state")
     settings = {**STATE_ONLY, "APP_ID": "bench-state"}
     with BenchWorker(server, scratch(directory, "state"), settings) as worker:
-        found = worker_throughput(started(worker, cores), records)
+        found, shares = _profiled(started(worker, cores), records, directory / "state")
         stored = worker.metric("cascadecast_changelog_bytes_total")
     rows = [
         _beside("state only: events a second", found.rate, name, known.rate)
@@ -132,6 +145,7 @@ def _state_only(
     ]
     return [
         *rows,
+        *_by_stage("state only", found, shares),
         row("state only: processor time an event", 1e6 * found.processor_seconds / found.events, "us"),
         row("state only: durable state an event", stored / records, "bytes"),
         row("state only: peak resident memory", found.peak_bytes, "bytes"),
@@ -151,7 +165,7 @@ def _forecasting(
     with BenchWorker(
         server, scratch(directory, "forecasts"), {"MODELS": plan.models, "APP_ID": "bench-forecasts"}
     ) as worker:
-        found = worker_throughput(started(worker, cores), records)
+        found, shares = _profiled(started(worker, cores), records, directory / "forecasts")
         made, due = worker.metric("cascadecast_forecasts_made_total"), worker.metric("cascadecast_forecasts_due_total")
         superseded = worker.metric('cascadecast_forecasts_skipped_total{reason="superseded"}')
         waiting = worker.metric("cascadecast_forecasts_waiting")
@@ -164,8 +178,33 @@ def _forecasting(
         row(f"{name}: forecasts a second", made / seconds, "forecasts/s"),
         row(f"{name}: forecasts superseded", superseded, "forecasts", "fell due", due),
         row(f"{name}: forecasts that wait in the end", waiting, "forecasts"),
+        *_by_stage(name, found, shares),
         row(f"{name}: processor time an event", 1e6 * found.processor_seconds / found.events, "us"),
         row(f"{name}: peak resident memory", found.peak_bytes, "bytes"),
+    ]
+
+
+def _latency(plan: PipelinePlan, rate: float, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
+    """At half of the rate at full speed, on topics of its own."""
+    with tempfile.TemporaryDirectory() as name, on(cores.others), EmbeddedBroker() as broker:
+        server = broker.bootstrap_servers
+        create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
+        with BenchWorker(server, Path(name), {"MODELS": plan.models, **LIVE_SETTINGS}) as worker:
+            started(worker, cores).wait_ready()
+            return latency.run(LatencyPlan(rate, partitions=plan.partitions, seed=plan.seed), server, tell)
+
+
+def _profiled(worker: BenchWorker, records: int, directory: Path) -> tuple[Throughput, dict[str, float]]:
+    worker.wait_until(lambda: worker.metric(RECEIVED) > 0, "under way")
+    with Profile(worker.pid, directory) as profile:
+        found = worker_throughput(worker, records)
+    return found, profile.shares()
+
+
+def _by_stage(name: str, found: Throughput, shares: dict[str, float]) -> list[dict[str, Any]]:
+    an_event = 1e6 * found.processor_seconds / found.events
+    return [
+        row(f"{name}: of it, {stage}", share * an_event, "us", "all of it", an_event) for stage, share in shares.items()
     ]
 
 
