@@ -73,10 +73,15 @@ def worker(
 
 
 def _supervise(settings: Settings, processes: int) -> int:
+    from graph.errors import UserError
     from streams.logs import configure_logging
     from streams.worker_processes import Supervisor, arguments_for_each, plans
 
     configure_logging(settings.log_level, settings.log_format)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)  # each process makes its own below it
+    except OSError as error:
+        raise UserError(f"data_dir {settings.data_dir} cannot be made ({error.strerror}): give another") from None
     command = [sys.executable, "-P", "-m", "streams.cli", *arguments_for_each(sys.argv[1:])]
     return Supervisor(plans(settings, processes), command).run()
 

@@ -128,10 +128,11 @@ def test_two_workers_share_the_partitions_and_change_nothing(
             assert worker.metrics()["cascadecast_forecasts_made_total"] > 0
 
 
+@pytest.mark.parametrize("batched", ["true", "false"])
 def test_a_killed_worker_goes_on_as_if_nothing_had_happened(
-    stream: Stream, tmp_path: Path, events_file: Path, expected: dict[str, dict[str, Any]]
+    stream: Stream, tmp_path: Path, events_file: Path, expected: dict[str, dict[str, Any]], batched: str
 ) -> None:
-    stream.settings |= {"BATCH_MAX_EVENTS": "100", "MAX_BACKLOG": "100"}
+    stream.settings |= {"BATCH_MAX_EVENTS": "100", "MAX_BACKLOG": "100", "BATCHED_DELIVERY": batched}
     with Worker(stream, tmp_path) as worker:
         worker.wait_ready()
         publish(stream, events_file)
