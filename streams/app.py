@@ -10,7 +10,7 @@ from typing import Any, Final
 import faust
 import structlog
 
-from streams.batched_transport import BatchedTransport
+from streams.batched_transport import BatchedTransport, Fetched
 from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
@@ -170,10 +170,7 @@ def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings:
             batches: dict[int, list[Record]] = {}
             for event in events:
                 message = event.message
-                if batched:
-                    arrived = [_record(record, record.timestamp / 1000.0) for record in message.value]
-                else:
-                    arrived = [_record(message, message.timestamp)]
+                arrived = _records(message.value) if batched else [_record(message)]
                 batches.setdefault(message.partition, []).extend(arrived)
             try:
                 await core.ingest(batches, topic)
@@ -184,10 +181,22 @@ def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings:
                 _die(error)
 
 
-def _record(message: Any, timestamp: float) -> Record:
-    """Of a message of Faust, or of a record of aiokafka; ``timestamp`` in seconds."""
+def _records(fetched: Fetched) -> list[Record]:
+    return [
+        Record(
+            record.value or b"",
+            record.key,
+            _watermark(record.headers) if record.headers else None,
+            record.offset,
+            record.timestamp / 1000.0,
+        )
+        for record in fetched
+    ]
+
+
+def _record(message: Any) -> Record:
     watermark = _watermark(message.headers) if message.headers else None
-    return Record(message.value or b"", message.key, watermark, message.offset, timestamp)
+    return Record(message.value or b"", message.key, watermark, message.offset, message.timestamp)
 
 
 def _watermark(headers: Any) -> float | None:

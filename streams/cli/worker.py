@@ -41,6 +41,7 @@ def worker(
     Every setting can be given as CASCADECAST_<NAME> or in a TOML file; further options go to Faust's worker.
     """
     from streams.app import build_app
+    from streams.collector import settle
     from streams.inference import load_service
     from streams.lineup_loading import LineupLoader
     from streams.logs import configure_logging
@@ -67,6 +68,7 @@ def worker(
     loader = LineupLoader(settings, challengers=True)
     service = load_service(settings, loader)
     app = build_app(settings, service, loader, partitions, replication, handler)
+    settle()
     # Faust parses the process arguments itself.
     sys.argv = ["cascadecast", "--quiet", "worker", "--loglevel", settings.log_level, *context.args]
     app.main()
