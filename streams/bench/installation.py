@@ -108,6 +108,11 @@ class BenchWorker:
         page = self._get("/metrics")
         return 0.0 if page is None else gauge(page, name)
 
+    def samples(self, name: str) -> int:
+        """How many series of a metric there are; 0 where nobody answers."""
+        page = self._get("/metrics") or ""
+        return sum(line.startswith(f"{name}{{") for line in page.splitlines())
+
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
         if self._guardian is None:

@@ -22,7 +22,7 @@ from graph import Event, read_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
-from streams.bench import latency
+from streams.bench import latency, several
 from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
 from streams.bench.latency import LIVE_SETTINGS, LatencyPlan
 from streams.bench.pinning import Cores, on
@@ -80,6 +80,9 @@ def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
         references = _references(plan, server, records, directory, cores, tell)
         rows = _state_only(server, records, directory, cores, references, tell)
         rows += _forecasting(plan, server, records, directory, cores, references, tell)
+    rows += several.run(
+        [(event.cascade.encode(), _encode(event)) for event in events_of(plan)], plan.partitions, dict(STATE_ONLY), tell
+    )
     full_speed = next(one["value"] for one in rows if one["name"] == f"{plan.models}: events a second")
     rows += _latency(plan, full_speed / 2, cores, tell)
     return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
