@@ -47,9 +47,10 @@ def bounds(
 ) -> None:
     """What a million live cascades, a cascade of a million events and a million pending forecasts cost."""
     from streams.bench.bounds import run
+    from streams.bench.live_cascades import run as run_live
 
     started = perf_counter()
-    _show("bench bounds", run(cascades, events, _say), json, started)
+    _show("bench bounds", [*run(cascades, events, _say), *run_live(cascades, _say)], json, started)
 
 
 def forecasters(json: Json = False) -> None:
