@@ -206,9 +206,7 @@ def _profiled(worker: BenchWorker, records: int, directory: Path) -> tuple[Throu
 
 def _by_stage(name: str, found: Throughput, shares: dict[str, float]) -> list[dict[str, Any]]:
     an_event = 1e6 * found.processor_seconds / found.events
-    return [
-        row(f"{name}: of it, {stage}", share * an_event, "us", "all of it", an_event) for stage, share in shares.items()
-    ]
+    return [row(f"{name}: of it, {stage}", share * an_event, "us") for stage, share in shares.items()]
 
 
 _REFERENCES: Final = {
