@@ -7,7 +7,7 @@ from typing import Final
 
 THRESHOLDS: Final = (20_000, 20, 10)
 """A fetch makes some ten thousand objects that are all freed without the collector, which by default would look at them
-after every 700: a seventh of the worker's time. Cycles of tasks and exceptions wait a little longer now."""
+after every 700: about a tenth of the worker's time. Cycles of tasks and exceptions wait a little longer now."""
 
 
 def settle() -> None:
