@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from forecasters.alerting.evaluation import AlertEvaluation
 from forecasters.alerting.lead_times import PRECISIONS, Operation
-from forecasters.alerting.trial import Target, Trial
+from forecasters.alerting.trial import RANK, Target, Trial
 from forecasters.plots import write_figure
 from graph.durations import format_duration
 
@@ -62,8 +62,8 @@ def drawn(found: AlertEvaluation) -> Figure:
 
 
 def _shown_target(trial: Trial, share: float) -> Target:
-    """The highest precision that every rule reaches."""
-    rules = {rule for rule, _, _ in trial.operations}
+    """The highest precision that every rule reaches, but for the rank, which seldom reaches any."""
+    rules = {rule for rule, _, _ in trial.operations if rule != RANK}
     reached = [
         target for target in PRECISIONS if all(trial.operations[rule, share, target] is not None for rule in rules)
     ]
@@ -89,11 +89,14 @@ def _precision_recall(
 def _leads(axes: Axes, walked: dict[str, Operation], looks: dict[str, dict[str, Any]]) -> None:
     for rule, operation in walked.items():
         hours = np.sort(operation.leads)[::-1] / 3600.0
-        axes.step(hours, np.arange(1, len(hours) + 1) / len(hours), where="post", linewidth=1.2, **looks[rule])
+        axes.step(
+            hours, np.arange(1, len(hours) + 1) / len(hours), where="post", label=rule, linewidth=1.2, **looks[rule]
+        )
     axes.axvline(0.0, color="0.5", linewidth=0.8)
     axes.set_xscale("symlog", linthresh=0.25)
     axes.set(ylim=(0, 1), xlabel="hours before half of the final size", ylabel="share of the top alerted by then")
     axes.set_title("lead of the alerts")
+    axes.legend(frameon=False)
 
 
 def _examples(found: AlertEvaluation, share: float) -> list[int]:
