@@ -28,7 +28,7 @@ class Vitals:
     """What the header says, besides the posts themselves."""
 
     bootstrap_servers: str
-    metrics_urls: Sequence[str]
+    page_urls: Sequence[str]
     speed: float  # event seconds per second; inf: as fast as possible
     event_time: float = math.nan  # of the latest published event
     events: int = 0
@@ -168,10 +168,10 @@ def header_items(board: Board, vitals: Vitals) -> list[Text]:
         Text.assemble(("waiting ", "dim"), compact(vitals.waiting)),
         Text.assemble(("dead letters ", "dim"), (str(vitals.dead_letters), "red" if vitals.dead_letters else "")),
         Text.assemble(("Kafka ", "dim"), vitals.bootstrap_servers),
-        *(Text.assemble(("metrics ", "dim"), url) for url in vitals.metrics_urls[:1]),
+        *(Text.assemble(("live page ", "dim"), url) for url in vitals.page_urls[:1]),
     ]
-    if len(vitals.metrics_urls) > 1:
-        items.append(Text.assemble((f"and {len(vitals.metrics_urls) - 1} more workers", "dim")))
+    if len(vitals.page_urls) > 1:
+        items.append(Text.assemble((f"and {len(vitals.page_urls) - 1} more workers", "dim")))
     if (alert := vitals.latest_alert) is not None:
         post = identifier(alert.cascade, ALERT_COLUMNS, ascii_only=True)
         said = f": {alert.rule}, {post} at {age(alert.age_seconds)}, {compact(alert.expected)} expected"

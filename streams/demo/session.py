@@ -141,7 +141,7 @@ class _Demo:
         for _ in range(self._plan.workers):
             self._workers.append(WorkerProcess(plan))
         many = "a worker" if len(self._workers) == 1 else f"{len(self._workers)} workers"
-        self._display.done(f"started {many} with {', '.join(plan.models)}; metrics at {self._workers[0].metrics_url}")
+        self._display.done(f"started {many} with {', '.join(plan.models)}; live page at {self._workers[0].page_url}")
 
     def _end_workers(self) -> None:
         """All drain at once."""
@@ -195,7 +195,7 @@ class _Demo:
         beat = pulse.latest
         self.summary.vitals = Vitals(
             bootstrap_servers=self._servers,
-            metrics_urls=[worker.metrics_url for worker in self._workers],
+            page_urls=[worker.page_url for worker in self._workers],
             speed=self._plan.speed,
             event_time=feed.event_time,
             events=feed.sent,

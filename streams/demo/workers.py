@@ -106,9 +106,9 @@ class WorkerProcess:
             )
 
     @property
-    def metrics_url(self) -> str:
-        """Where Prometheus would look."""
-        return f"http://{LOOPBACK}:{self.http_port}/metrics"
+    def page_url(self) -> str:
+        """Where people look; Prometheus finds ``/metrics`` beside it."""
+        return f"http://{LOOPBACK}:{self.http_port}/"
 
     def exit_status(self) -> int | None:
         """None while it runs."""

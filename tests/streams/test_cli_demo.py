@@ -38,7 +38,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[DemoPlan]:
 
     def run(plan: DemoPlan, display: Display) -> DemoSummary:
         seen.append(plan)
-        vitals = Vitals("127.0.0.1:9", ["http://127.0.0.1:8/metrics"], plan.speed)
+        vitals = Vitals("127.0.0.1:9", ["http://127.0.0.1:8/"], plan.speed)
         return DemoSummary(Board("concat"), replace(vitals, forecasts=7, first_forecast_seconds=4.25))
 
     monkeypatch.setattr(session, "run_demo", run)

@@ -35,7 +35,7 @@ START = 1_700_000_000.0
 
 VITALS = Vitals(
     bootstrap_servers="127.0.0.1:19092",
-    metrics_urls=["http://127.0.0.1:16066/metrics"],
+    page_urls=["http://127.0.0.1:16066/"],
     speed=60.0,
     event_time=START + HOUR,
     events=12_345,
@@ -209,7 +209,7 @@ class TestFit:
         text = rendered(board_of(forecast()), 120)
         for word in ("2023-11-14 23:13:20 UTC 60x", "12,345 (68/s)", "4,321 (140/s)", "756", "dead letters 3"):
             assert word in text
-        for word in ("127.0.0.1:19092", "http://127.0.0.1:16066/metrics", "first forecast after 4.8 s"):
+        for word in ("127.0.0.1:19092", "http://127.0.0.1:16066/", "first forecast after 4.8 s"):
             assert word in text
 
     def test_the_header_tells_the_latest_alert(self) -> None:
