@@ -276,11 +276,13 @@ class Partition:
         Answers that are to be kept must be given to the learner before the next call, and all to `tell_alerts`. With
         ``overloaded``, forecasts of several slots may come at once: then they use what is known by now.
         """
-        self._learn()
         if self._untold:  # what was withdrawn, where there was nothing else
             self.tell_alerts({})
-        self.alerts.advance(self._reached(), self.store.get)
-        self._gather_alerts()
+        reached = self._reached()
+        # In the order of event time: a recovery may begin at each end, and what was learned must be known as of there.
+        while (ended := self.alerts.unresolved_since(reached)) < reached:
+            self._catch_up(ended, math.nextafter(ended, math.inf))
+        self._catch_up(reached, reached)
         if overloaded:
             chosen, superseded = self.schedule.due_most_promising(self.watermark.value, limit, self._promise)
             self.skipped[Skipped.SUPERSEDED] += len(superseded)
@@ -333,9 +335,15 @@ class Partition:
         for change in changes:
             self._settle(change.record.as_of)
 
-    def _learn(self) -> None:
-        """Score and learn from what matured before the present slot of event time began."""
-        truths = self.learner.advance(self._reached(), self.store.get)
+    def _catch_up(self, time: float, resolve_before: float) -> None:
+        """Learn what forecasts as of ``time`` use, then resolve the alerts that ended."""
+        self._learn(time)
+        self.alerts.advance(resolve_before, self.store.get)
+        self._gather_alerts()
+
+    def _learn(self, time: float) -> None:
+        """Score and learn from what matured before the slot of event time that holds ``time`` began."""
+        truths = self.learner.advance(time, self.store.get)
         if truths and not self._truths:  # what waits already is older and holds back enough
             self._in_flight[truths[0].kept.matures] += 1
         self._truths += truths

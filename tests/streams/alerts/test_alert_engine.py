@@ -59,6 +59,7 @@ def test_alerts_do_not_depend_on_batches(seed: int, cuts: list[int], limit: int,
 @settings(max_examples=8, deadline=None)
 @example(735, 1, 0)  # the population is taken over
 @example(492117, 3, 9)  # a post that left has matured, and does so again after a crash
+@example(471185, 4, 5)  # learned from between two ends of alerts, then the crash
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
 def test_a_crash_anywhere_changes_no_alert(seed: int, batch: int, disorder: int) -> None:
     """Also when posts fall silent and leave before their alerts are resolved."""
