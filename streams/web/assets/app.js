@@ -113,7 +113,7 @@ function newRow(id) {
   const badge = document.createElement("span");
   badge.className = "badge";
   badge.hidden = true;
-  head.append(link, " ", badge, meta);
+  head.append(link, meta, badge);
   line.append(head);
   const cells = ["Age", "Now", "Next hour", "Expected", "Interval"].map((label) => {
     const cell = document.createElement("td");

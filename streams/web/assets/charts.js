@@ -46,7 +46,7 @@ function fan(forecast) {
 }
 
 export function growthChart(detail) {
-  const width = 640, height = 300, left = 58, bottom = 28, right = 10, top = 8;
+  const width = 640, height = 300, left = 58, bottom = 28, right = 22, top = 8;
   const horizon = detail.horizon_seconds;
   const first = detail.forecasts[0];
   const largest = Math.max(1, detail.observed, first ? first.high : 0, ...detail.forecasts.map((one) => one.expected)) * 1.05;
