@@ -57,6 +57,7 @@ class PartitionLearner:
         self._of_cascade: dict[str, list[tuple[float, float]]] = {}  # (as_of, age) of what is or will be kept
         self._reserved = 0
         self._unwritten: dict[tuple[str, float], Kept] = {}
+        self._learned_from: dict[str, list[Kept]] = {}  # by cascade, with their truth, until `forget_before`
         self._panels: dict[Panel, Panel] = {}
         self.bytes_needed = 0
         self.unscored: Counter[Unscored] = Counter()
@@ -137,6 +138,8 @@ class PartitionLearner:
     def let_go(self, cascade: Cascade, *, grown_out: bool) -> None:
         """A cascade leaves memory. If it had ``grown_out`` (no event can change it any more) its truth is written down
         beside what is kept of it; else nobody will ever know, and what is kept of it goes."""
+        for one in self._learned_from.pop(cascade.id, ()):
+            self._unwritten[one.key] = one  # a recovery may have to learn it again, and can ask the cascade no more
         for as_of, _ in list(self._of_cascade.get(cascade.id, ())):
             kept = self._kept.get((cascade.id, as_of))
             if kept is None:
@@ -182,6 +185,7 @@ class PartitionLearner:
                 self.unscored[actual] += 1
             else:
                 truths.append(Truth(kept, actual))
+                self._learned_from.setdefault(cascade_id, []).append(kept.with_actual(actual))
         self._start = start
         if truths:
             self._states.append(_State(start, self.learned.after(truths)))
@@ -217,6 +221,11 @@ class PartitionLearner:
             del self._states[0]
         # What was learned before it was ever written stays until now: a recovery may have to learn it again.
         self._unwritten = {key: kept for key, kept in self._unwritten.items() if self.is_needed(kept, since)}
+        self._learned_from = {
+            cascade: needed
+            for cascade, truths in self._learned_from.items()
+            if (needed := [kept for kept in truths if self.is_needed(kept, since)])
+        }
 
     def is_needed(self, kept: Kept, since: float) -> bool:
         """Whether a recovery from ``since`` on would need it."""
