@@ -75,15 +75,14 @@ def test_export_lists_the_live_cascades_one_a_line(state: State) -> None:
 
 def test_inspect_tells_everything_of_one_cascade(state: State) -> None:
     listed = [json.loads(line) for line in state.run("export").stdout.splitlines()]
-    end = max(one["last_time"] for one in listed)
-    growing = [one for one in listed if 600 < end - one["root_time"] < 5000]  # scored ones may not have left yet
-    largest = max(growing, key=lambda one: one["size"])
+    largest = max(listed, key=lambda one: one["size"])
     (found,) = state.results("inspect", largest["cascade"])
     for name in ("cascade", "partition", "size", "depth", "users", "nodes", "root_time", "last_time", "rooted"):
         assert found[name] == largest[name]
     assert found["age_seconds"] == found["watermark"] - found["root_time"]
     assert sum(place["bytes"] for place in found["places"]) > 30 * found["nodes"]
-    assert found["kept"]
+    scored_before = found["watermark"] // 3600 * 3600  # a scored post may be there until the next batch
+    assert found["kept"] or found["age_seconds"] < 300 or found["root_time"] + 5400 < scored_before
     assert all(kept["matures"] == found["root_time"] + 5400.0 for kept in found["kept"])
     told = state.run("inspect", largest["cascade"]).stdout
     assert f"size {found['size']:,}, depth {found['depth']}" in told
