@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from typing import Final
+
+DENIED: Final = "401: this page needs the bearer token\n"
+DENIED_HEADERS: Final = {"WWW-Authenticate": "Bearer"}
+"""What is answered to whoever may not, with status 401."""
 
 
 def may_read(authorization: str | None, token: str | None) -> bool:

@@ -6,7 +6,7 @@ import faust
 from faust.web import Request, Response, View
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from streams.page_access import may_read
+from streams.page_access import DENIED, DENIED_HEADERS, may_read
 from streams.readiness import ChangelogReading, look, show
 from streams.watchdog_thread import Watchdog
 from streams.worker import WorkerCore
@@ -24,9 +24,7 @@ def add_pages(
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         if not may_read(request.headers.get("Authorization"), token):
-            return view.text(
-                "401: this page needs the bearer token\n", status=401, headers={"WWW-Authenticate": "Bearer"}
-            )
+            return view.text(DENIED, status=401, headers=dict(DENIED_HEADERS))
         show(look(core, changelogs), core.metrics)
         return view.bytes(core.metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 

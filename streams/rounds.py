@@ -15,7 +15,7 @@ from streams.lineup import Role
 from streams.outputs import Output
 from streams.partition import Due, Partition
 from streams.progress import OutputKey, OutputKind
-from streams.records import encode_record
+from streams.records import ForecastRecord, encode_record
 from streams.scores import ScoreRecord, score_records
 
 FORECAST_TOPICS: Final = {Role.CHAMPION: "forecasts", Role.CHALLENGER: "forecasts.challenger"}
@@ -74,9 +74,8 @@ def shares(
         one.dues.append(due)
     for run in runs:
         for forecast in run.records:
-            message = (forecast.cascade.encode(), encode_record(forecast), list[tuple[str, bytes]]())
-            key = OutputKey(OutputKind.FORECAST, forecast.as_of, forecast.cascade)
-            partition_of[forecast.cascade].outputs.append((Output(FORECAST_TOPICS[run.role], message, key), run))
+            output = _output(FORECAST_TOPICS[run.role], OutputKind.FORECAST, forecast, forecast.as_of)
+            partition_of[forecast.cascade].outputs.append((output, run))
     for partition, changes in alerted:
         one = share(partition)
         one.changes.extend(changes)
@@ -85,12 +84,14 @@ def shares(
 
 
 def _score(record: ScoreRecord, matures: float) -> Output:
-    message = (record.cascade.encode(), encode_record(record), list[tuple[str, bytes]]())
-    return Output(SCORES_TOPIC, message, OutputKey(OutputKind.SCORE, matures, record.cascade))
+    return _output(SCORES_TOPIC, OutputKind.SCORE, record, matures)
 
 
 def _alert(change: AlertChange) -> Output:
-    record = change.record
-    message = (record.cascade.encode(), encode_record(record), list[tuple[str, bytes]]())
-    at = record.as_of if change.fixed else math.nan
-    return Output(ALERTS_TOPIC, message, OutputKey(OutputKind.ALERT, at, record.cascade))
+    at = change.record.as_of if change.fixed else math.nan
+    return _output(ALERTS_TOPIC, OutputKind.ALERT, change.record, at)
+
+
+def _output(topic: str, kind: OutputKind, record: ForecastRecord | ScoreRecord | AlertRecord, at: float) -> Output:
+    """A record on its way to its topic; ``at``: the event time by which a restart knows whether it is out."""
+    return Output(topic, (record.cascade.encode(), encode_record(record), []), OutputKey(kind, at, record.cascade))

@@ -6,10 +6,10 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -82,6 +82,16 @@ class Assigned:
     due_seen: int = 0
     advancing: bool = False  # by the wall clock, which is not durable yet
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_Key = TypeVar("_Key")
+
+
+def _newly(counted: Mapping[_Key, int], seen: dict[_Key, int]) -> Iterator[tuple[_Key, int]]:
+    """What was counted since it was last ``seen``, which is then so."""
+    for key, number in counted.items():
+        yield key, number - seen.get(key, 0)
+        seen[key] = number
 
 
 class WorkerCore:
@@ -390,12 +400,10 @@ class WorkerCore:
         partition = one.partition
         self.metrics.due.inc(partition.due_total - one.due_seen)
         one.due_seen = partition.due_total
-        for reason, number in partition.skipped.items():
-            self.metrics.skipped.labels(reason.value).inc(number - one.skipped_seen.get(reason, 0))
-            one.skipped_seen[reason] = number
-        for why, number in partition.learner.unscored.items():
-            self.metrics.unscored.labels(why.value).inc(number - one.unscored_seen.get(why, 0))
-            one.unscored_seen[why] = number
+        for reason, number in _newly(partition.skipped, one.skipped_seen):
+            self.metrics.skipped.labels(reason.value).inc(number)
+        for why, number in _newly(partition.learner.unscored, one.unscored_seen):
+            self.metrics.unscored.labels(why.value).inc(number)
 
     def _tell_alerts(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> list[Alerted]:
         """Tell the partitions what the champion said, and gather what is to be told of their alerts."""
@@ -407,10 +415,8 @@ class WorkerCore:
 
     def _count_withheld_alerts(self) -> None:
         for one in self.assigned.values():
-            for key, number in one.partition.alerts.withheld.items():
-                rule, why = key
-                self.metrics.alerts_withheld.labels(rule, why.value).inc(number - one.withheld_seen.get(key, 0))
-                one.withheld_seen[key] = number
+            for (rule, why), number in _newly(one.partition.alerts.withheld, one.withheld_seen):
+                self.metrics.alerts_withheld.labels(rule, why.value).inc(number)
 
     async def _publish(
         self, dues: Sequence[Due], runs: Sequence[ModelRun], matured: Sequence[Matured], alerted: Sequence[Alerted]

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import cramjam
 import pytest
-from filelock import FileLock
 from playwright.async_api import Browser, async_playwright
+
+from tests.shared_cache import cache_home, only_one
 
 NAMES = ("chromium", "chromium-browser", "chrome", "google-chrome")
 
@@ -47,10 +48,8 @@ def chromium() -> Chromium:
             return Chromium(found)
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         pytest.skip(f"no Chromium on PATH ({', '.join(NAMES)}), and none to download for this machine")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cascadecast"
-    place = cache / "chromium-147.0.0"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):  # test processes run side by side
+    place = cache_home() / "chromium-147.0.0"
+    with only_one(place.with_suffix(".lock")):
         if not place.exists():
             try:
                 _unpack(_download(), place)

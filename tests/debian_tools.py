@@ -6,7 +6,6 @@ still hold. Elsewhere pinned packages of two Debian releases are tried, each che
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import lzma
@@ -18,13 +17,14 @@ import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 import zstandard
+
+from tests.shared_cache import cache_home, only_one
 
 MIRROR: Final = "http://deb.debian.org/debian/"
 
@@ -136,8 +136,7 @@ def find_tool(program: str) -> Path:
         return Path(installed)
     tool = TOOLS[program]
     home = cache_directory()
-    home.mkdir(parents=True, exist_ok=True)
-    with _only_one(home / f"{tool.package}.lock"):
+    with only_one(home / f"{tool.package}.lock"):
         directory = home / tool.package
         found = directory / "usr" / "bin" / program
         if not found.is_file():
@@ -152,8 +151,7 @@ def data_directory(program: Path, tool: str) -> Path:
 
 def cache_directory() -> Path:
     """Where fetched packages are unpacked."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "cascadecast" / "debian"
+    return cache_home() / "debian"
 
 
 def _fetch(tool: Tool, directory: Path, program: str) -> None:
@@ -259,11 +257,3 @@ def _decompressed(name: str, content: bytes) -> bytes:
     if suffix == ".zst":  # Ubuntu
         return zstandard.ZstdDecompressor().decompressobj().decompress(content)
     return content  # tarfile knows gzip and bzip2 itself
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Hold the lock file: one process fetches, the others wait."""
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield

@@ -136,18 +136,11 @@ def _state_only(
     with BenchWorker(server, scratch(directory, "state"), settings) as worker:
         found, shares = _profiled(started(worker, cores), records, directory / "state")
         stored = worker.metric("cascadecast_changelog_bytes_total")
-    rows = [
-        _beside("state only: events a second", found.rate, name, known.rate)
-        for name, known in references.items()
-        if known is not None
-    ]
-    rows += [
-        _beside("state only: events a second of processor time", found.processor_rate, name, known.processor_rate)
-        for name, known in references.items()
-        if known is not None
-    ]
+    installed = {name: known for name, known in references.items() if known is not None}
+    wall, processor = "state only: events a second", "state only: events a second of processor time"
     return [
-        *rows,
+        *(_beside(wall, found.rate, name, known.rate) for name, known in installed.items()),
+        *(_beside(processor, found.processor_rate, name, known.processor_rate) for name, known in installed.items()),
         *_by_stage("state only", found, shares),
         row("state only: processor time an event", 1e6 * found.processor_seconds / found.events, "us"),
         row("state only: durable state an event", stored / records, "bytes"),

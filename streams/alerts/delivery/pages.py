@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from graph.errors import UserError
 from streams.alerts.delivery.metrics import DeliveryMetrics
-from streams.page_access import may_read
+from streams.page_access import DENIED, DENIED_HEADERS, may_read
 
 
 @asynccontextmanager
@@ -28,9 +28,7 @@ async def serving(
 
     async def show_metrics(request: web.Request) -> web.Response:
         if not may(request):
-            return web.Response(
-                status=401, text="401: this page needs the bearer token\n", headers={"WWW-Authenticate": "Bearer"}
-            )
+            return web.Response(status=401, text=DENIED, headers=DENIED_HEADERS)
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def show_health(request: web.Request) -> web.Response:
