@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -506,3 +507,30 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_forecast_
     again.stores = rig.stores
     await again.core.own({0})
     assert again.core.assigned[0].partition.watermark.value == rig.core.assigned[0].partition.watermark.value == now
+
+
+async def test_lag_is_what_kafka_holds_beyond_the_state_and_how_old_the_last_record_taken_in_is(
+    engine_settings: Settings,
+) -> None:
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    values = [msgspec.json.encode(event) for event in cascade_events("a", 1_400_000_000.0, [1.0, 2.0])]
+    taken_at = time.time() - 50.0
+    rig.tape.ends[0] = 10
+    await rig.core.ingest({0: [Record(value, b"a", None, at, taken_at) for at, value in enumerate(values)]}, "events")
+    assert rig.value("cascadecast_input_lag_records", partition="0") == 7
+    assert 50.0 <= rig.value("cascadecast_input_lag_seconds", partition="0") < 80.0
+    rig.tape.ends[0] = 3
+    await rig.core.tick()
+    assert rig.value("cascadecast_input_lag_records", partition="0") == 0
+    assert rig.value("cascadecast_input_lag_seconds", partition="0") == 0
+
+
+async def test_only_forecasts_of_live_partitions_have_an_age(engine_settings: Settings) -> None:
+    for start, counted in ((time.time() - 200.0, True), (1_400_000_000.0, False)):
+        rig = Rig(engine_settings)
+        await rig.core.own({0})
+        await rig.play(cascade_events("a", start, [1.0, 100.0]), 1, end=start + 190.0)
+        assert rig.value("cascadecast_forecasts_made_total") > 0
+        assert (rig.value("cascadecast_forecast_age_seconds_count") > 0) == counted
+        assert (rig.value("cascadecast_forecast_age_seconds_sum") > 0) == counted
