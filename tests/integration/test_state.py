@@ -54,13 +54,17 @@ def state(kafka: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> An
     directory = tmp_path_factory.mktemp("state")
     path = directory / "events.jsonl"
     simulation = Simulation(seed=5, hours=3.0, mean_size=30.0, lifetime_hours=3.0)
-    write_events(path, ordered(simulated_events(simulation, 80)))
+    events = list(ordered(simulated_events(simulation, 80)))
+    write_events(path, events)
+    early, last = directory / "early.jsonl", directory / "last.jsonl"
+    write_events(early, events[:-200])
+    write_events(last, events[-200:])
     settings = {"HORIZON_SECONDS": "5400", "RETENTION_GRACE_SECONDS": "600", "SCORE_AGES_SECONDS": "300,1800"}
-    settings |= {"BATCH_MAX_EVENTS": "50", "MAX_BACKLOG": "20"}  # forecasts keep up, so cascades leave on the way
     stream = Stream(kafka.bootstrap_servers, "state-tools", settings).create()
     with Worker(stream, directory) as worker:
-        replay(ReplayPlan(str(path), stream.bootstrap_servers, stream.prefix, drain_seconds=0))
-        settle(stream, [worker])
+        for part in (early, last):  # cascades leave with the batch that follows their last forecasts
+            replay(ReplayPlan(str(part), stream.bootstrap_servers, stream.prefix, drain_seconds=0))
+            settle(stream, [worker])
         yield State(stream, path)
 
 
