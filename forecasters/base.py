@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from forecasters.errors import NotCalibratedError
 from forecasters.intervals import ConformalIntervals
+from forecasters.view_memo import once_per_view
 from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,12 @@ class Example:
     def of(cls, view: CascadeView, horizon_seconds: float, inputs: dict[str, NDArray[Any]]) -> Self:
         """The example of a view: its common part is read off, ``inputs`` are the forecaster's own."""
         age = max(view.age_seconds, 0.0)
-        return cls(view.cascade, view.as_of, age, horizon_seconds, view.size, inputs)
+        return cls(view.cascade, view.as_of, age, horizon_seconds, _size(view), inputs)
+
+
+@once_per_view
+def _size(view: CascadeView) -> int:
+    return view.size
 
 
 @dataclass(frozen=True, slots=True)

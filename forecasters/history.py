@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.view_memo import once_per_view
 from graph import CascadeView
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,7 @@ def reach(followers: Floats, typical: float, exponent: float) -> Floats:
     return np.where(np.isnan(followers), 1.0, np.clip(relative, 0.01, 100.0))
 
 
+@once_per_view
 def reshares_of(view: CascadeView) -> tuple[Floats, Floats, Floats]:
     """Ages (n,), ascending, follower counts (n,), NaN where unknown, and numbers (n,) of a view's reposts and quotes.
 

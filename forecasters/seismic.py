@@ -91,10 +91,14 @@ class SeismicForecaster(TrainingFree):
         ages, followers, numbers = reshares_of(view)
         degrees = numbers * np.where(np.isnan(followers), self.mean_degree, followers)
         root = float(self.mean_degree if view.root_followers is None else view.root_followers)
-        p = self.infectiousness(np.append(0.0, ages), np.append(root, degrees), t, np.append(1.0, numbers))
+        rooted = (
+            np.concatenate(([of_root], others)) for of_root, others in ((0.0, ages), (root, degrees), (1.0, numbers))
+        )
+        all_ages, all_degrees, all_numbers = rooted
+        p = self.infectiousness(all_ages, all_degrees, t, all_numbers)
         _, exposed, mean_ages = binned(ages, degrees, t, numbers)
-        lumps = np.append(root, exposed)
-        inputs = {"p": np.array([p]), "ages_back": t - np.append(0.0, mean_ages), "exposed": lumps}
+        lumps = np.concatenate(([root], exposed))
+        inputs = {"p": np.array([p]), "ages_back": t - np.concatenate(([0.0], mean_ages)), "exposed": lumps}
         return Example.of(view, horizon_seconds, inputs)
 
     def growth(self, examples: Sequence[Example], ages: Floats) -> PointForecasts:

@@ -157,7 +157,7 @@ def build_app(
         lambda: (changelogs.rebalances(), changelogs.records_remaining(), len(core.to_recover)),
         KafkaEventEnds(settings),
         Limits(settings.watchdog_loop_seconds, settings.watchdog_stall_seconds),
-        holds_input_back=not settings.shed,
+        holds_input_back=settings.shed is not True,
     )
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)

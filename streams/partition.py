@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import enum
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -30,11 +32,14 @@ from graph import (
 from graph.events import MAX_TIME
 from graph.watermark import Evidence
 from streams.alerts.engine import AlertChange, PartitionAlerts
+from streams.alerts.levels import has_open, levels_of
 from streams.alerts.rules import RuleBook
 from streams.heard import Heard
 from streams.kept import Truth
+from streams.last_forecasts import LastForecasts
 from streams.learned import Learned
 from streams.learning import NOTHING, PartitionLearner
+from streams.priority import Claim, chosen, growth_since, is_near
 from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
@@ -42,6 +47,10 @@ from streams.settings import Settings
 _IMPOSSIBLE_WATERMARK: Final = Rejected(
     RejectReason.INVALID_TIME, "the watermark in the header is not a time of the years 1970 to 9999"
 )
+
+
+CLAIMS_CONSIDERED: Final = 4096
+"""Under overload, of those that wait longest: a round must not take longer to choose than to make."""
 
 
 class Fate(enum.StrEnum):
@@ -120,8 +129,15 @@ class Changes:
 class Partition:
     """Live cascades, watermark and schedule of one partition."""
 
-    def __init__(self, number: int, settings: Settings, rules: RuleBook | None = None) -> None:
-        """``rules`` None: there are no alerts, and those that are open are resolved."""
+    def __init__(
+        self,
+        number: int,
+        settings: Settings,
+        rules: RuleBook | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``rules`` None: there are no alerts, and those that are open are resolved. ``clock`` (s) tells how long
+        forecasts wait: under overload it has a say in which are made, and none in what they say."""
         self.number = number
         self._settings = settings
         self.store = CascadeStore(
@@ -133,14 +149,17 @@ class Partition:
         )
         self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
         self.heard = Heard()
-        self.schedule = Schedule(settings.forecast_delay_seconds)
+        self.schedule = Schedule(settings.forecast_delay_seconds, clock)
+        self._last_forecasts = LastForecasts()
         self.learner = PartitionLearner(settings)
-        self.alerts = PartitionAlerts(settings, rules or RuleBook(), self.learner.slot_start)
+        self._rules = rules or RuleBook()
+        self.alerts = PartitionAlerts(settings, self._rules, self.learner.slot_start)
         self.skipped: Counter[Skipped] = Counter()
         self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
         self._truths: list[Truth] = []
+        self._unheard: list[tuple[str, float]] = []  # taken, and the champion's answer is not known yet
         self._untold: list[Due | Pending] = []  # taken, and not told to the alerts; a pending one was withdrawn
         self._alert_changes: list[AlertChange] = []
 
@@ -284,14 +303,16 @@ class Partition:
             self._catch_up(ended, math.nextafter(ended, math.inf))
         self._catch_up(reached, reached)
         if overloaded:
-            chosen, superseded = self.schedule.due_most_promising(self.watermark.value, limit, self._promise)
+            picked, superseded = self.schedule.due_by_choice(
+                self.watermark.value, lambda waiting: self._choose(waiting, limit)
+            )
             self.skipped[Skipped.SUPERSEDED] += len(superseded)
             self.due_total += len(superseded)
         else:
-            chosen = self.schedule.due(min(self.watermark.value, self.learner.slot_end), limit)
-        self.due_total += len(chosen)
+            picked = self.schedule.due(min(self.watermark.value, self.learner.slot_end), limit)
+        self.due_total += len(picked)
         taken: list[Due] = []
-        for pending in chosen:
+        for pending in picked:
             found = self._view_or_reason(pending)
             if isinstance(found, Skipped):
                 self.skipped[found] += 1
@@ -300,6 +321,7 @@ class Partition:
                     self._untold.append(pending)
                 continue
             self._in_flight[pending.as_of] += 1
+            self._unheard.append((pending.cascade, pending.as_of))
             keep = self.learner.reserve(found, pending.as_of)
             learned = self.learner.learned if self._settings.learn else NOTHING
             taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
@@ -309,6 +331,10 @@ class Partition:
 
     def tell_alerts(self, champions: Mapping[tuple[str, float], ForecastRecord]) -> None:
         """What the champion said of what was taken last, by cascade and as_of; it may have failed on some."""
+        unheard, self._unheard = self._unheard, []
+        for key in unheard:
+            if (said := champions.get(key)) is not None:
+                self._last_forecasts.note(said.cascade, said.expected, said.observed)
         untold, self._untold = self._untold, []
         for one in untold:
             if isinstance(one, Pending):
@@ -368,9 +394,21 @@ class Partition:
         if not self._in_flight[time]:
             del self._in_flight[time]
 
-    def _promise(self, cascade_id: str) -> float:
+    def waits_seconds(self) -> float:
+        """How long the forecast that is due and waits longest has done so."""
+        return self.schedule.waits_seconds()
+
+    def _choose(self, waiting: Iterable[tuple[str, float]], limit: int) -> list[str]:
+        levels = levels_of(self._rules.current)
+        claims = [self._claim(cascade, waits, levels) for cascade, waits in islice(waiting, CLAIMS_CONSIDERED)]
+        return chosen(claims, limit, self._settings.forecast_within_seconds)
+
+    def _claim(self, cascade_id: str, waits_seconds: float, levels: Sequence[float]) -> Claim:
         cascade = self.store.get(cascade_id)
-        return float(cascade.size) if cascade is not None else 0.0
+        size = cascade.size if cascade is not None else 0
+        last = self._last_forecasts.get(cascade_id)
+        near = has_open(self.alerts.journal, cascade_id) or (last is not None and is_near(last.expected, levels))
+        return Claim(cascade_id, waits_seconds, near, growth_since(size, last.size if last is not None else 0), size)
 
     def _view_or_reason(self, pending: Pending) -> CascadeView | Skipped:
         cascade = self.store.get(pending.cascade)

@@ -11,10 +11,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from xxhash import xxh3_64_intdigest
+
+LEAST_COMPACTED: Final = 1024
+"""So many keys that were passed over do not matter."""
+
+Choice = Callable[[Iterable[tuple[str, float]]], list[str]]
+"""Of cascades and how long each waits (s), those whose forecasts are to be made now."""
 
 
 def slot_end(cascade: str, time: float, delay_seconds: float) -> float:
@@ -44,17 +52,31 @@ class Pending(msgspec.Struct, gc=False):
     event: str
 
 
+@dataclass(slots=True)
+class _Wait:
+    """A cascade of which forecasts are due: since when the oldest and the newest of them are, and their times."""
+
+    since: float
+    newest_since: float
+    due: list[float]  # as_of
+
+
 class Schedule:
     """The forecasts of one partition that are not made yet, in the order in which they fall due."""
 
-    def __init__(self, delay_seconds: float) -> None:
+    def __init__(self, delay_seconds: float, clock: Callable[[], float] = lambda: 0.0) -> None:
+        """``clock`` tells how long what is due waits (s); it decides nothing but what comes first under overload."""
         self._delay = _milliseconds(delay_seconds)
+        self._clock = clock
         # Two heaps of (as_of, cascade), so that how many are due need not be counted: what lies before `_parted_at` is
-        # in `_due`, the rest in `_later`.
+        # in `_due`, the rest in `_later`. A key that is not pending any more is passed over when it comes to the top.
         self._due: list[tuple[float, str]] = []
         self._later: list[tuple[float, str]] = []
         self._parted_at = -math.inf
         self._pending: dict[tuple[float, str], Pending] = {}
+        self._due_number = 0
+        self._waits: dict[str, _Wait] = {}  # about in the order in which they began
+        self._repeated: dict[str, None] = {}  # cascades of which several are due
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -74,19 +96,65 @@ class Schedule:
         key = (pending.as_of, pending.cascade)
         known = self._pending.get(key)
         if known is None:
-            heapq.heappush(self._due if pending.as_of < self._parted_at else self._later, key)
             self._pending[key] = pending
+            if pending.as_of < self._parted_at:
+                self._fall_due(key, self._clock())
+            else:
+                heapq.heappush(self._later, key)
             return pending
         if (pending.event_time, pending.event) > (known.event_time, known.event):
             known.event_time, known.event = pending.event_time, pending.event
         return known
 
+    def _fall_due(self, key: tuple[float, str], now: float) -> None:
+        as_of, cascade = key
+        heapq.heappush(self._due, key)
+        self._due_number += 1
+        wait = self._waits.get(cascade)
+        if wait is None:
+            self._waits[cascade] = _Wait(now, now, [as_of])
+        else:
+            wait.newest_since = now
+            wait.due.append(as_of)
+            self._repeated[cascade] = None
+
+    def _part(self, watermark: float) -> None:
+        """Let fall due what lies before ``watermark``, which does not go back."""
+        if watermark <= self._parted_at:
+            return
+        self._parted_at = watermark
+        now = self._clock() if self._later and self._later[0][0] < watermark else 0.0
+        while self._later and self._later[0][0] < watermark:
+            self._fall_due(heapq.heappop(self._later), now)
+
+    def _take(self, key: tuple[float, str]) -> Pending:
+        """Take one that is due, wherever it lies in the heap."""
+        as_of, cascade = key
+        self._due_number -= 1
+        wait = self._waits[cascade]
+        wait.due.remove(as_of)
+        if not wait.due:
+            del self._waits[cascade]
+        elif len(wait.due) == 1:
+            wait.since = wait.newest_since
+            self._repeated.pop(cascade, None)
+        return self._pending.pop(key)
+
+    def _first_due(self) -> tuple[float, str] | None:
+        heap = self._due
+        while heap and heap[0] not in self._pending:
+            heapq.heappop(heap)
+        return heap[0] if heap else None
+
     def due(self, watermark: float, limit: int | None = None) -> list[Pending]:
         """Take what is due at ``watermark``, oldest first, at most ``limit``."""
+        self._part(watermark)
         taken: list[Pending] = []
-        for heap in (self._due, self._later):
-            while heap and heap[0][0] < watermark and (limit is None or len(taken) < limit):
-                taken.append(self._pending.pop(heapq.heappop(heap)))
+        while (limit is None or len(taken) < limit) and (first := self._first_due()) is not None:
+            if first[0] >= watermark:
+                break
+            heapq.heappop(self._due)
+            taken.append(self._take(first))
         return taken
 
     def forget(self, cascades: Collection[str]) -> int:
@@ -96,35 +164,46 @@ class Schedule:
         for heap in (self._due, self._later):
             heap[:] = [key for key in heap if key in self._pending]
             heapq.heapify(heap)
+        for cascade in cascades:
+            self._waits.pop(cascade, None)
+            self._repeated.pop(cascade, None)
+        self._due_number = len(self._due)
         return before - len(self._pending)
 
-    def due_most_promising(
-        self, watermark: float, limit: int, promise: Callable[[str], float]
-    ) -> tuple[list[Pending], list[Pending]]:
-        """Under overload: of each cascade only the latest due forecast counts, the most promising cascades first.
+    def due_by_choice(self, watermark: float, choose: Choice) -> tuple[list[Pending], list[Pending]]:
+        """Under overload: of each cascade only the latest due forecast counts, and ``choose`` says which come first.
 
-        Returns what to make now (at most ``limit``) and what was superseded; the rest waits on.
+        It is given the cascades that wait, about those first that wait longest, each with how long it does (s). Returns
+        what to make now and what was superseded; the rest waits on.
         """
-        latest: dict[str, Pending] = {}
-        superseded: list[Pending] = []
-        for pending in self.due(watermark):
-            if pending.cascade in latest:
-                superseded.append(latest[pending.cascade])
-            latest[pending.cascade] = pending
-        ranked = sorted(
-            latest.values(), key=lambda pending: (-promise(pending.cascade), pending.as_of, pending.cascade)
-        )
-        for waiting in ranked[limit:]:
-            self.restore(waiting)
-        return ranked[:limit], superseded
+        self._part(watermark)
+        superseded = [
+            self._take((as_of, cascade))
+            for cascade in list(self._repeated)
+            for as_of in sorted(self._waits[cascade].due)[:-1]
+        ]
+        now = self._clock()
+        chosen = choose((cascade, now - wait.since) for cascade, wait in self._waits.items())
+        taken = [self._take((self._waits[cascade].due[0], cascade)) for cascade in chosen]
+        self._compact()
+        return taken, superseded
+
+    def _compact(self) -> None:
+        """Let go of keys that were passed over, once they are the most."""
+        if len(self._due) > 2 * self._due_number + LEAST_COMPACTED:
+            self._due[:] = [key for key in self._due if key in self._pending]
+            heapq.heapify(self._due)
+
+    def waits_seconds(self) -> float:
+        """How long that cascade waits which has waited longest, but for what forecasts out of order leave unsure."""
+        for wait in self._waits.values():
+            return self._clock() - wait.since
+        return 0.0
 
     def due_count(self, watermark: float) -> int:
         """How many are due and wait; ``watermark`` does not go back."""
-        if watermark > self._parted_at:
-            self._parted_at = watermark
-            while self._later and self._later[0][0] < watermark:
-                heapq.heappush(self._due, heapq.heappop(self._later))
-        return len(self._due)
+        self._part(watermark)
+        return self._due_number
 
     def is_due(self, watermark: float) -> bool:
         """Whether any forecast is due."""
@@ -132,8 +211,8 @@ class Schedule:
 
     def next_as_of(self) -> float:
         """When the next forecast falls due; infinity when none is pending."""
-        heap = self._due or self._later
-        return heap[0][0] if heap else math.inf
+        first = self._first_due() or (self._later[0] if self._later else None)
+        return first[0] if first else math.inf
 
     def all_pending(self) -> list[Pending]:
         """All pending forecasts, in the order in which they fall due."""

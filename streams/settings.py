@@ -108,9 +108,16 @@ class Settings(BaseSettings):
     )
     idle_seconds: float | None = Field(None, gt=0, description="A cascade silent for so long leaves memory.")
     max_backlog: int = Field(20_000, ge=1, description="Forecasts that may wait before updates are superseded.")
-    shed: bool = Field(
+    shed: bool | Literal["paced"] = Field(
         True,
-        description="Under overload supersede waiting forecasts; when false, hold back the input instead.",
+        description="Under overload supersede waiting forecasts; when false, hold back the input instead; when paced, "
+        "do both, so that each updated cascade is forecast within forecast_within_seconds.",
+    )
+    forecast_within_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Wall time within which a due forecast of a live partition, or of a paced one, is to be made; "
+        "beyond it the partition is overloaded.",
     )
 
     # --- worker

@@ -29,6 +29,7 @@ from streams.outputs import DirectOutputs, Output, Outputs, Publisher, Supersede
 from streams.partition import Changes, Due, Partition, Record, Skipped
 from streams.progress import OutputKey, OutputKind
 from streams.records import ForecastRecord
+from streams.round_size import RoundSize
 from streams.rounds import Alerted, Matured, Share, shares
 from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
@@ -40,8 +41,11 @@ from streams.web.board import LiveBoard
 
 log = structlog.get_logger("cascadecast.worker")
 
-ROUNDS_IN_FLIGHT = 2
-"""One round of forecasts is computed while the one before it waits for Kafka's acknowledgements."""
+ROUNDS_IN_FLIGHT = 4
+"""Rounds of forecasts that wait for Kafka's acknowledgements while the next one is computed: rounds are short."""
+
+PACED_SHARE = 0.5
+"""Of forecast_within_seconds: a paced partition is overloaded from then on, while there is time left to keep it."""
 
 IDLE_CHECK_SECONDS = 1.0
 
@@ -127,6 +131,7 @@ class WorkerCore:
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._round_size = RoundSize()
         self._rounds: set[asyncio.Task[None]] = set()
         self._ingesting = 0
         self._computing = False
@@ -229,13 +234,15 @@ class WorkerCore:
             owned = [(self.assigned[number], records) for number, records in batches.items() if number in self.assigned]
             await asyncio.gather(*(self._ingest_parts(one, records, source_topic) for one, records in owned))
             self.metrics.batch.observe(time.perf_counter() - started)
-            if not self._settings.shed:
+            if self._settings.shed is not True:
                 await self._hold_back()
         finally:
             self._ingesting -= 1
 
     async def _ingest_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         for start in range(0, len(arriving), self._settings.batch_max_events):
+            if start and self._settings.shed == "paced":
+                await self._hold_back()
             await self._ingest_partition(one, arriving[start : start + self._settings.batch_max_events], source_topic)
 
     async def _ingest_partition(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
@@ -312,11 +319,19 @@ class WorkerCore:
         self._wake.set()
 
     async def _hold_back(self) -> None:
-        """Without shedding, input waits until the forecasts have caught up."""
+        """Without shedding, and where the input is paced, it waits until the forecasts have caught up."""
         async with self._progress:
-            await self._progress.wait_for(
-                lambda: self._stopping or self._fault is not None or self.backlog() <= self._settings.max_backlog
-            )
+            await self._progress.wait_for(lambda: self._stopping or self._fault is not None or not self._is_behind())
+
+    def _is_behind(self) -> bool:
+        """Whether input waits for the forecasts."""
+        settings = self._settings
+        if self.backlog() > settings.max_backlog:
+            return True
+        within = settings.forecast_within_seconds
+        return settings.shed == "paced" and any(
+            one.partition.waits_seconds() > within for one in self.assigned.values()
+        )
 
     # --- forecasts out
 
@@ -339,7 +354,9 @@ class WorkerCore:
                     await self._wake.wait()
                 continue
             self._computing = True
+            started = time.perf_counter()
             runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
+            self._round_size.took(len(dues), time.perf_counter() - started)
             answers = [answer for run in runs for answer in run.answers]
             give_to_learners(dues, answers, self._settings.horizon_seconds)  # before anything more is taken
             if dues:
@@ -381,20 +398,30 @@ class WorkerCore:
         return any(one.partition.has_due() for one in list(self.assigned.values()) if not one.advancing)
 
     def _collect(self) -> tuple[list[Due], list[Matured]]:
-        """A round: up to one inference batch from each partition, so that none starves, and what has matured."""
+        """A round: of each partition that has any the same number, so that none starves, and what has matured."""
         dues: list[Due] = []
         matured: list[Matured] = []
-        overloaded = self._settings.shed and self.backlog() > self._settings.max_backlog
+        busy = max(1, sum(one.partition.backlog() > 0 for one in self.assigned.values()))
+        limit = math.ceil(self._round_size.limit(busy * self._settings.inference_batch) / busy)
+        flooded = self.backlog() > self._settings.max_backlog
         for one in self.assigned.values():
             if one.advancing:
                 continue
-            dues.extend(one.partition.take_due(self._settings.inference_batch, overloaded=overloaded))
+            overloaded = self._settings.shed is not False and (flooded or self._is_late(one))
+            dues.extend(one.partition.take_due(limit, overloaded=overloaded))
             self._count_skipped(one)
             if truths := one.partition.take_truths():
                 matured.append((one.partition, truths))
                 self.metrics.show_weights(one.partition.number, self._service.lineup, one.partition.learner.learned)
         self.metrics.backlog.set(self.backlog())
         return dues, matured
+
+    def _is_late(self, one: Assigned) -> bool:
+        """Whether forecasts of a partition that promises a time wait so long that it may not be kept."""
+        waits, within = one.partition.waits_seconds(), self._settings.forecast_within_seconds
+        if self._settings.shed == "paced":
+            return waits > PACED_SHARE * within
+        return one.live and waits > within
 
     def _count_skipped(self, one: Assigned) -> None:
         partition = one.partition

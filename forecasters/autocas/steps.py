@@ -48,8 +48,8 @@ def steps_of(age_seconds: float, horizon_seconds: float, config: AutoCasConfig) 
         past[-1], ahead[-1] = age, horizon
     else:
         grid = _grid(max(age, horizon))
-        past = np.append(grid[grid * LEAST_GROWTH < age], age)
-        ahead = np.append(grid[(grid > age * LEAST_GROWTH) & (grid * LEAST_GROWTH < horizon)], horizon)
+        past = np.concatenate((grid[grid * LEAST_GROWTH < age], [age]))
+        ahead = np.concatenate((grid[(grid > age * LEAST_GROWTH) & (grid * LEAST_GROWTH < horizon)], [horizon]))
     if horizon <= age:
         return Steps(past, len(past))
     return Steps(np.concatenate([past, ahead]), len(past))

@@ -95,7 +95,7 @@ def _log(values: Any) -> Any:
 def _times(root_time: float, steps: Steps, clock: bool) -> Floats:
     """The TIME columns of every step, (n_o + n_f, 15)."""
     ends, widths = steps.ends, steps.ends - steps.starts
-    following = np.append(widths[1:], 0.0)
+    following = np.concatenate((widths[1:], [0.0]))
     doublings = np.log2(1.0 + ends / 60.0)
     waves = [f(2.0 * math.pi * doublings / octaves) for octaves in WAVE_OCTAVES for f in (np.sin, np.cos)]
     hour = np.zeros(len(ends))
@@ -105,7 +105,7 @@ def _times(root_time: float, steps: Steps, clock: bool) -> Floats:
         circle = [np.sin(hour), np.cos(hour)]
     observed = (np.arange(len(ends)) < steps.observed).astype(np.float64)
     spans = [doublings, _log(widths / 60.0), _log(following / 60.0), _log((ends + following) / 60.0)]
-    return np.column_stack([*spans, observed, *waves, *circle])
+    return np.array([*spans, observed, *waves, *circle]).T
 
 
 def _reshares_until(view: CascadeView, ends: Floats, cap: int | None) -> NDArray[np.int64]:
@@ -124,7 +124,7 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
     """Fill COUNTS and SHAPE of the observed tokens (n_o, TOKEN_SIZE) in place."""
     K, cap = len(ends), config.event_cap
     seen = _reshares_until(view, ends, cap)
-    tokens[:, NEW] = _log(np.diff(seen, prepend=0))
+    tokens[:, NEW] = _log(np.diff(np.concatenate(([0], seen))))
     tokens[:, CUMULATIVE] = _log(seen)
 
     ages, parents = view.ages[:cap], view.parents[:cap]
@@ -132,7 +132,7 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
     step = np.minimum(np.searchsorted(ends, ages, side="left"), K - 1)  # (n,) the step in which each event came
     new, of = slice(1, None), step[1:]  # the root is no event of a step
     events = np.maximum(np.bincount(of, minlength=K), 1)
-    width = np.maximum(np.diff(ends, prepend=0.0), 1e-9)
+    width = np.maximum(np.diff(np.concatenate(([0.0], ends))), 1e-9)
     place = np.clip((ages[new] - (ends - width)[of]) / width[of], 0.0, 1.0)
     levels = np.zeros((K, DEEPEST_LEVEL + 1))
     np.add.at(levels, (step, depths), 1.0)
@@ -152,5 +152,7 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
         np.zeros(K),
     ]
     if config.audience:
-        shape[-1] = _log(np.bincount(step, np.nan_to_num(view.followers[:cap].astype(np.float64)), minlength=K))
-    tokens[:, SHAPE] = np.column_stack(shape)
+        followers = view.followers[:cap]
+        known = np.where(np.isnan(followers), 0.0, followers).astype(np.float64)
+        shape[-1] = _log(np.bincount(step, known, minlength=K))
+    tokens[:, SHAPE] = np.array(shape).T

@@ -90,7 +90,7 @@ def ddim(denoise: Denoise, noise: Tensor, steps: int, sampled: int) -> Tensor:
 
     x_t' = a_t' x_0 + s_t' (x_t - a_t x_0) / s_t; the last step ends at its own estimate of x_0.
     """
-    x, shape = noise, noise.shape[:-1]
+    x, shape = noise, (1,) * (noise.dim() - 1)  # the time is the same for all that is drawn
     times = sampling_times(steps, sampled)
     for i, t in enumerate(times):
         estimate = denoise(x, x.new_full(shape, t))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -14,14 +13,11 @@ from torch import Tensor
 from forecasters.base import Case, Example
 from forecasters.concat.config import GRAPHWAVE_FEATURES
 from forecasters.concat.model import Batch
+from forecasters.concat.waves import waves_of
 from forecasters.context import context_batch
 from forecasters.user_embedding import UserEmbedding
-from graph.graphwave import graphwave_batch
 
 Floats = NDArray[np.float64]
-
-GRAPHWAVE_CHUNK: Final = 256
-"""Cascades whose GraphWave is computed at once: enough to batch, little to hold."""
 
 
 def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:
@@ -37,11 +33,8 @@ def collate(examples: Sequence[Example], embedding: UserEmbedding | None = None)
     present = np.arange(N) >= N - lengths[:, None]
     waves = np.zeros((B, N, GRAPHWAVE_FEATURES), dtype=np.float32)
     observed = np.array([example.age_seconds for example in examples])
-    for first in range(0, B, GRAPHWAVE_CHUNK):
-        part = slice(first, first + GRAPHWAVE_CHUNK)
-        trees = [(e.inputs["ages"], e.inputs["parents"]) for e in examples[part]]
-        for b, signature in enumerate(graphwave_batch(trees, observed[part], N), start=first):
-            waves[b, N - lengths[b] :] = signature[: lengths[b]]
+    for b, signature in enumerate(waves_of(examples, observed, N)):
+        waves[b, N - lengths[b] :] = signature[: lengths[b]]
     for b, example in enumerate(examples):
         if observed[b] > 0:
             times[b, N - lengths[b] :] = np.clip(example.inputs["ages"] / observed[b], 0.0, 1.0)

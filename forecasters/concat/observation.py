@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.view_memo import once_per_view
 from graph import CascadeView
 
 
@@ -17,6 +18,7 @@ def chosen_events(nodes: int, event_cap: int, recent_events: int) -> NDArray[np.
     return np.concatenate([np.arange(event_cap - recent_events), np.arange(nodes - recent_events, nodes)])
 
 
+@once_per_view
 def sequence(view: CascadeView, event_cap: int, recent_events: int) -> dict[str, NDArray[Any]]:
     """ages (n,) in seconds, parents (n,) and users (n,) of the chosen events, n <= event_cap.
 

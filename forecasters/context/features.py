@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from forecasters.view_memo import once_per_view
 from graph import CascadeView
+from graph.features import distinct
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +29,8 @@ OLDEST_SECONDS: Final = 1e10
 """Three centuries: keeps the features of a view of everything (age infinite) finite."""
 LARGEST_LOG: Final = 30.0
 """Bound on any log2 feature: a thousand million reshares, thirty thousand years in minutes."""
+_PLACES: Final = np.arange(1, PARTS)
+_RECENT: Final = np.array(RECENT_SECONDS)
 CONTEXT_SIZE: Final = PARTS + len(RECENT_SECONDS) + 11
 
 
@@ -44,31 +47,25 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
     """
     age = min(view.age_seconds, OLDEST_SECONDS)
     reshares = view.reshare_ages
-    parts = np.diff(np.searchsorted(reshares, age * np.arange(1, PARTS) / PARTS), prepend=0, append=len(reshares))
-    recent = len(reshares) - np.searchsorted(reshares, age - np.array(RECENT_SECONDS), side="right")
+    upto = np.searchsorted(reshares, age * _PLACES / PARTS)
+    parts = np.diff(np.concatenate(([0], upto, [len(reshares)])))
+    recent = len(reshares) - np.searchsorted(reshares, age - _RECENT, side="right")
     silence = age - (reshares[-1] if len(reshares) else 0.0)
-    known = view.followers[1:][np.isfinite(view.followers[1:])].astype(np.float64)
+    others = view.followers[1:]
+    known = others[np.isfinite(others)].astype(np.float64)
     root = float(view.followers[0]) if np.isfinite(view.followers[0]) else math.nan
     hour = 2.0 * math.pi * math.fmod(view.root_time + age, DAY_SECONDS) / DAY_SECONDS
-    return np.concatenate(
-        [
-            _log(parts),
-            _log(recent),
-            [
-                _log(view.size),
-                _log(age / 60.0),
-                _log(max(horizon_seconds - age, 0.0) / 60.0),
-                _log(silence / 60.0),
-                _log(float(view.depths.max())),
-                _log(float(len(np.unique(view.users)))),
-                0.0 if math.isnan(root) else _log(root),
-                float(math.isnan(root)),
-                _log(float(known.sum())),
-                math.sin(hour),
-                math.cos(hour),
-            ],
-        ]
-    )
+    counted = [
+        view.size,
+        age / 60.0,
+        max(horizon_seconds - age, 0.0) / 60.0,
+        silence / 60.0,
+        float(view.depths.max()),
+        float(distinct(view.users)),
+        0.0 if math.isnan(root) else root,
+    ]
+    logs = _log(np.concatenate((parts, recent, counted, [float(known.sum())])))  # log2(1 + 0) is 0
+    return np.concatenate((logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]))
 
 
 def context_batch(features: Sequence[Floats]) -> torch.Tensor:

@@ -62,14 +62,23 @@ class TreeArrays:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _walk(self, X: Floats) -> Floats:
-        rows = np.arange(len(X))[:, None]
-        place = np.broadcast_to(self.roots, (len(X), len(self.roots))).copy()
+        B, F, T = *X.shape, len(self.roots)
+        flat, children = X.ravel(), np.stack([self.left, self.right], axis=1).ravel()
+        place = np.tile(self.roots, B)  # (B * T,)
+        walking = np.arange(len(place))
+        at, row = place, np.repeat(np.arange(0, B * F, F), T)
         for _ in range(self.depth):
-            # at a leaf, left and right lead to itself
-            goes_left = X[rows, self.features[place]] <= self.thresholds[place]
-            place = np.where(goes_left, self.left[place], self.right[place])
+            if not len(walking):
+                break
+            goes_right = flat[row + self.features[at]] > self.thresholds[at]
+            at = children[2 * at + goes_right]
+            place[walking] = at
+            # most are at a leaf long before the deepest one is: only those under way are carried on
+            inner = self.features[at] != LEAF
+            at, walking, row = at[inner], walking[inner], row[inner]
+        values = self.values[place].reshape(B, T)
         # summed tree by tree in one order, so that the rest of the batch changes no bit
-        return np.asarray(np.cumsum(self.values[place], axis=1)[:, -1] if len(self.roots) else np.zeros(len(X)))
+        return np.asarray(np.cumsum(values, axis=1)[:, -1] if T else np.zeros(B))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What model.safetensors keeps."""

@@ -51,6 +51,7 @@ def worker(
     from streams.logs import configure_logging
     from streams.settings import load_settings
     from streams.topics import source_layout
+    from streams.turns import take_short_turns
 
     settings = load_settings(
         config,
@@ -76,6 +77,7 @@ def worker(
     service = load_service(settings, loader)
     app = build_app(settings, service, loader, partitions, replication, handler)
     settle()
+    take_short_turns()
     # Faust parses the process arguments itself.
     sys.argv = ["cascadecast", "--quiet", "worker", "--loglevel", settings.log_level, *context.args]
     app.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -68,16 +69,43 @@ def test_taking_in_small_bites_is_taking_all(updates: list[tuple[str, float]], b
     assert [(p.as_of, p.cascade) for p in taken] == sorted((p.as_of, p.cascade) for p in taken)
 
 
-def test_under_overload_only_the_latest_of_a_cascade_counts_and_the_most_promising_goes_first() -> None:
-    schedule = Schedule(60.0)
+def test_under_overload_only_the_latest_of_a_cascade_counts_and_the_chosen_go_first() -> None:
+    now = 100.0
+    schedule = Schedule(60.0, lambda: now)
     for minute in range(5):
         for cascade in ("small", "big", "middling"):
             schedule.update(cascade, minute * 60.0, minute * 60.0, f"{cascade}{minute}")
-    promise = {"small": 1.0, "big": 100.0, "middling": 10.0}
-    chosen, superseded = schedule.due_most_promising(math.inf, 2, promise.__getitem__)
-    assert [pending.event for pending in chosen] == ["big4", "middling4"]
+    assert schedule.due_count(math.inf) == 15
+    now = 107.0
+    asked: dict[str, float] = {}
+
+    def choose(waiting: Iterable[tuple[str, float]]) -> list[str]:
+        asked.update(waiting)
+        return ["middling", "big"]
+
+    chosen, superseded = schedule.due_by_choice(math.inf, choose)
+    assert asked == {"small": 7.0, "big": 7.0, "middling": 7.0}
+    assert [pending.event for pending in chosen] == ["middling4", "big4"]
     assert len(superseded) == 12
     assert [pending.event for pending in schedule.all_pending()] == ["small4"]
+
+
+def test_a_cascade_waits_from_when_its_oldest_due_forecast_fell_due() -> None:
+    now = 0.0
+    schedule = Schedule(10.0, lambda: now)
+    first = schedule.update("c", 5.0, 5.0, "a").as_of
+    assert schedule.due_count(first) == 0
+    now = 1.0
+    assert schedule.due_count(first + 0.001) == 1
+    now = 4.0
+    second = schedule.update("c", first + 5.0, first + 5.0, "b").as_of
+    assert schedule.due_count(second + 0.001) == 2
+    now = 6.0
+    assert schedule.waits_seconds() == 5.0
+    assert schedule.due(second + 0.001, 1)[0].as_of == first
+    assert schedule.waits_seconds() == 2.0, "the other one fell due later"
+    schedule.due(second + 0.001)
+    assert schedule.waits_seconds() == 0.0
 
 
 def test_due_count_and_next() -> None:
@@ -107,7 +135,7 @@ def test_the_running_count_is_that_of_a_recount(data: st.DataObject) -> None:
             assert [one.as_of for one in taken] == sorted(one.as_of for one in taken)
             assert all(one.as_of < below for one in taken)
         elif act == "promising":
-            schedule.due_most_promising(watermark, 1, lambda name: float(ord(name)))
+            schedule.due_by_choice(watermark, lambda waiting: sorted((name for name, _ in waiting), reverse=True)[:1])
         else:
             before, number = [one for one in schedule.all_pending() if one.cascade != cascade], len(schedule)
             assert schedule.forget({cascade}) == number - len(before)
