@@ -7,9 +7,10 @@ also tells them apart.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -31,8 +32,18 @@ LARGEST_LOG: Final = 30.0
 CONTEXT_SIZE: Final = PARTS + len(RECENT_SECONDS) + 11
 
 
-def _log(value: Any) -> Any:
-    return np.minimum(np.log2(1.0 + np.maximum(value, 0.0)), LARGEST_LOG)
+_PART_ENDS: Final = np.arange(1, PARTS)
+_RECENT: Final = np.array(RECENT_SECONDS)
+
+
+def _log(values: Floats) -> Floats:
+    return np.asarray(np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG))
+
+
+@once_per_view
+def distinct_users(view: CascadeView) -> int:
+    """How many users the view shows; all the unknown ones count as one."""
+    return len(np.unique(view.users))
 
 
 @once_per_view
@@ -44,31 +55,32 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
     """
     age = min(view.age_seconds, OLDEST_SECONDS)
     reshares = view.reshare_ages
-    parts = np.diff(np.searchsorted(reshares, age * np.arange(1, PARTS) / PARTS), prepend=0, append=len(reshares))
-    recent = len(reshares) - np.searchsorted(reshares, age - np.array(RECENT_SECONDS), side="right")
-    silence = age - (reshares[-1] if len(reshares) else 0.0)
-    known = view.followers[1:][np.isfinite(view.followers[1:])].astype(np.float64)
-    root = float(view.followers[0]) if np.isfinite(view.followers[0]) else math.nan
+    kept = len(reshares)
+    by = [0, *reshares.searchsorted(age * _PART_ENDS / PARTS).tolist(), kept]
+    before = reshares.searchsorted(age - _RECENT, side="right").tolist()
+    silence = age - (float(reshares[-1]) if kept else 0.0)
+    followers = view.followers
+    finite = np.isfinite(followers)
+    known = followers[1:][finite[1:]].astype(np.float64)
+    root = float(followers[0]) if finite[0] else math.nan
     hour = 2.0 * math.pi * math.fmod(view.root_time + age, DAY_SECONDS) / DAY_SECONDS
-    return np.concatenate(
-        [
-            _log(parts),
-            _log(recent),
+    logs = _log(
+        np.array(
             [
-                _log(view.size),
-                _log(age / 60.0),
-                _log(max(horizon_seconds - age, 0.0) / 60.0),
-                _log(silence / 60.0),
-                _log(float(view.depths.max())),
-                _log(float(len(np.unique(view.users)))),
-                0.0 if math.isnan(root) else _log(root),
-                float(math.isnan(root)),
-                _log(float(known.sum())),
-                math.sin(hour),
-                math.cos(hour),
-            ],
-        ]
+                *(later - earlier for earlier, later in itertools.pairwise(by)),
+                *(kept - earlier for earlier in before),
+                kept + view.binned,
+                age / 60.0,
+                max(horizon_seconds - age, 0.0) / 60.0,
+                silence / 60.0,
+                view.depths.max(),
+                distinct_users(view),
+                0.0 if math.isnan(root) else root,
+                np.add.reduce(known),
+            ]
+        )
     )
+    return np.concatenate([logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]])
 
 
 def context_batch(features: Sequence[Floats]) -> torch.Tensor:

@@ -35,7 +35,7 @@ class LeafMasks:
 
     @classmethod
     def of(cls, roots: Places, features: Places, thresholds: Floats, left: Places, right: Places) -> Self:
-        """Of trees as in `TreeArrays`; raises `ValueError` for a node met twice and for trees of more than 64 leaves."""
+        """Of trees as in `TreeArrays`; raises `ValueError` for a node met twice and for more than 64 leaves a tree."""
         nodes: list[int] = []
         bits: list[int] = []
         starts: list[int] = []
