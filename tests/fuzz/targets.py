@@ -96,6 +96,7 @@ def partition(raw: bytes, rng: random.Random, folder: Path) -> str:
     records = []
     for offset, line in enumerate(lines):
         headers = [("cascadecast-watermark", _header(rng))] if rng.random() < 0.05 else []
+        headers += [("cascadecast-heartbeat", _header(rng))] if rng.random() < 0.05 else []
         value = b"" if headers and rng.random() < 0.8 else line
         message = SimpleNamespace(value=value, key=line[:8], headers=headers, offset=offset, timestamp=0.0)
         records.append(_record(message))
