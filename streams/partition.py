@@ -227,9 +227,8 @@ class Partition:
 
     def _note_those_ahead(self) -> None:
         until = self.watermark.believed_until
-        for cascade in list(self.store) if math.isfinite(until) else ():
-            if cascade.root_time > until:
-                self.store.note_ahead(cascade.id, until)
+        for cascade_id in self.store.born_after(until) if math.isfinite(until) else ():
+            self.store.note_ahead(cascade_id, until)
 
     def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> Fate:
         clock = self.watermark

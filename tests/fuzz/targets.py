@@ -33,8 +33,9 @@ from streams.partition import Partition
 from streams.replay_position import Position, PositionError, load_position
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, StateError
+from streams.segments import KEY
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from streams.squeezing import StateError
 from tests.fuzz.examples import (
     BROKER,
     aliases_examples,
