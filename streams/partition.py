@@ -39,7 +39,7 @@ from streams.kept import Truth
 from streams.last_forecasts import LastForecasts
 from streams.learned import Learned
 from streams.learning import NOTHING, PartitionLearner
-from streams.priority import Claim, chosen, growth_since, is_near
+from streams.priority import Claim, Order, chosen, growth_since, is_near
 from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
@@ -143,9 +143,10 @@ class Partition:
         settings: Settings,
         rules: RuleBook | None = None,
         clock: Callable[[], float] = time.monotonic,
+        order: Order = chosen,
     ) -> None:
         """``rules`` None: there are no alerts, and those that are open are resolved. ``clock`` (s) tells how long
-        forecasts wait: under overload it has a say in which are made, and none in what they say."""
+        forecasts wait, ``order`` which are made under overload: neither has a say in what they say."""
         self.number = number
         self._settings = settings
         self.store = CascadeStore(
@@ -158,6 +159,7 @@ class Partition:
         self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
         self.heard = Heard()
         self.schedule = Schedule(settings.forecast_delay_seconds, clock)
+        self._order = order
         self._last_forecasts = LastForecasts()
         self.learner = PartitionLearner(settings)
         self._rules = rules or RuleBook()
@@ -404,6 +406,10 @@ class Partition:
         if not self._in_flight[time]:
             del self._in_flight[time]
 
+    def waiting_cascades(self) -> int:
+        """Cascades of which forecasts are due and wait."""
+        return self.schedule.waiting_cascades(self.watermark.value)
+
     def waits_seconds(self) -> float:
         """How long the forecast that is due and waits longest has done so."""
         return self.schedule.waits_seconds()
@@ -411,7 +417,7 @@ class Partition:
     def _choose(self, waiting: Iterable[tuple[str, float]], limit: int) -> list[str]:
         levels = levels_of(self._rules.current)
         claims = [self._claim(cascade, waits, levels) for cascade, waits in islice(waiting, CLAIMS_CONSIDERED)]
-        return chosen(claims, limit, self._settings.forecast_within_seconds)
+        return self._order(claims, limit, self._settings.forecast_within_seconds)
 
     def _claim(self, cascade_id: str, waits_seconds: float, levels: Sequence[float]) -> Claim:
         cascade = self.store.get(cascade_id)

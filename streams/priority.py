@@ -9,7 +9,7 @@ and hardly grew waits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import Final
@@ -40,6 +40,10 @@ class Claim:
     def importance(self) -> tuple[bool, float, int, float, str]:
         """Larger is more important; no two are equal."""
         return self.near_alert, self.growth, self.size, self.waits_seconds, self.cascade
+
+
+Order = Callable[[Sequence[Claim], int, float], list[str]]
+"""Of claims, the cascades to forecast now: at most so many, none of which should wait longer than so many seconds."""
 
 
 def chosen(claims: Sequence[Claim], limit: int, within_seconds: float) -> list[str]:

@@ -8,8 +8,8 @@ ROUND_SECONDS: Final = 0.25
 """A forecast that falls due waits for the round under way, and so for half of this on average; shorter rounds would pay
 the fixed cost of each model, some 30 ms for the blend, more often."""
 
-FEWEST: Final = 8
-"""Forecasts of a round, however slow the models are: a round of one would cost almost as much."""
+FEWEST: Final = 32
+"""Forecasts of a round, however slow the models are: half as many would cost the blend two thirds as much."""
 
 MEMORY: Final = 0.8
 """Weight of what was known in the running mean of the cost of a forecast."""
@@ -27,6 +27,10 @@ class RoundSize:
             each = seconds / forecasts
             known = self._seconds_each
             self._seconds_each = each if known is None else MEMORY * known + (1.0 - MEMORY) * each
+
+    def seconds(self, forecasts: int) -> float:
+        """How long so many forecasts take about."""
+        return forecasts * (self._seconds_each or 0.0)
 
     def limit(self, most: int) -> int:
         """Forecasts of the next round, at most ``most``."""

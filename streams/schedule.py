@@ -200,6 +200,11 @@ class Schedule:
             return self._clock() - wait.since
         return 0.0
 
+    def waiting_cascades(self, watermark: float) -> int:
+        """Of how many cascades forecasts are due."""
+        self._part(watermark)
+        return len(self._waits)
+
     def due_count(self, watermark: float) -> int:
         """How many are due and wait; ``watermark`` does not go back."""
         self._part(watermark)

@@ -46,7 +46,11 @@ ROUNDS_IN_FLIGHT = 4
 """Rounds of forecasts that wait for Kafka's acknowledgements while the next one is computed: rounds are short."""
 
 PACED_SHARE = 0.5
-"""Of forecast_within_seconds: a paced partition is overloaded from then on, while there is time left to keep it."""
+"""Of forecast_within_seconds: what waits may take so long until input waits too, which leaves time for what comes."""
+
+PACED_EVENTS = 200
+"""Events of a paced partition that are taken in before it is asked again whether the forecasts keep up: a few hundred
+may touch as many cascades."""
 
 IDLE_CHECK_SECONDS = 1.0
 
@@ -249,10 +253,12 @@ class WorkerCore:
             self._ingesting -= 1
 
     async def _ingest_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
-        for start in range(0, len(arriving), self._settings.batch_max_events):
-            if start and self._settings.shed == "paced":
+        paced = self._settings.shed == "paced"
+        most = min(PACED_EVENTS, self._settings.batch_max_events) if paced else self._settings.batch_max_events
+        for start in range(0, len(arriving), most):
+            if start and paced:
                 await self._hold_back()
-            await self._ingest_partition(one, arriving[start : start + self._settings.batch_max_events], source_topic)
+            await self._ingest_partition(one, arriving[start : start + most], source_topic)
 
     async def _ingest_partition(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:
@@ -348,12 +354,12 @@ class WorkerCore:
     def _is_behind(self) -> bool:
         """Whether input waits for the forecasts."""
         settings = self._settings
-        if self.backlog() > settings.max_backlog:
-            return True
-        within = settings.forecast_within_seconds
-        return settings.shed == "paced" and any(
-            one.partition.waits_seconds() > within for one in self.assigned.values()
-        )
+        if settings.shed != "paced":
+            return self.backlog() > settings.max_backlog
+        partitions = [one.partition for one in self.assigned.values()]
+        until_made = self._round_size.seconds(sum(one.waiting_cascades() for one in partitions))
+        longest = max((one.waits_seconds() for one in partitions), default=0.0)
+        return max(until_made, longest) > PACED_SHARE * settings.forecast_within_seconds
 
     # --- forecasts out
 
@@ -426,11 +432,11 @@ class WorkerCore:
         matured: list[Matured] = []
         busy = max(1, sum(one.partition.backlog() > 0 for one in self.assigned.values()))
         limit = math.ceil(self._round_size.limit(busy * self._settings.inference_batch) / busy)
-        flooded = self.backlog() > self._settings.max_backlog
+        flooded, paced = self.backlog() > self._settings.max_backlog, self._settings.shed == "paced"
         for one in self.assigned.values():
             if one.advancing:
                 continue
-            overloaded = self._settings.shed is not False and (flooded or self._is_late(one))
+            overloaded = paced or (self._settings.shed is not False and (flooded or self._is_late(one)))
             dues.extend(one.partition.take_due(limit, overloaded=overloaded))
             self._count_skipped(one)
             if truths := one.partition.take_truths():
@@ -442,8 +448,6 @@ class WorkerCore:
     def _is_late(self, one: Assigned) -> bool:
         """Whether forecasts of a partition that promises a time wait so long that it may not be kept."""
         waits, within = one.partition.waits_seconds(), self._settings.forecast_within_seconds
-        if self._settings.shed == "paced":
-            return waits > PACED_SHARE * within
         return one.live and waits > within
 
     def _count_skipped(self, one: Assigned) -> None:

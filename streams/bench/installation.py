@@ -109,6 +109,12 @@ class BenchWorker:
         page = self._get("/metrics")
         return 0.0 if page is None else gauge(page, name)
 
+    def each(self, name: str, label: str) -> dict[str, float]:
+        """A metric by one of its labels, the only one; empty where nobody answers."""
+        page = self._get("/metrics") or ""
+        lines = (line.rpartition(" ") for line in page.splitlines() if line.startswith(f'{name}{{{label}="'))
+        return {series.split('"')[1]: float(value) for series, _, value in lines}
+
     def samples(self, name: str) -> int:
         """How many series of a metric there are; 0 where nobody answers."""
         page = self._get("/metrics") or ""

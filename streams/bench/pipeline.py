@@ -22,10 +22,11 @@ from graph import Event, read_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
-from streams.bench import latency, several
+from streams.bench import latency, promise, several
 from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
 from streams.bench.latency import LIVE_SETTINGS, LatencyPlan
 from streams.bench.pinning import Cores, on
+from streams.bench.promise import PromisePlan
 from streams.bench.rows import row
 from streams.bench.stages import Profile
 from streams.bench.throughput import (
@@ -48,6 +49,13 @@ STATE_ONLY: Final = {"MODELS": "hawkes", "MINIMUM_OBSERVED": str(NEVER), "SCORE_
 
 FAUST_RECORDS: Final = 40_000
 """The plain agent is so slow that more would only take time."""
+
+PROMISE_SETTINGS: Final = {"ALLOWED_LATENESS_SECONDS": "0", "FORECAST_DELAY_SECONDS": "5"}
+"""The feed is in order; and event time, tens of times as fast as the clock, should not be what is waited for."""
+
+PACED_EVENTS: Final = 60_000
+PROMISE_SECONDS: Final = 20.0
+PROMISE_TIMES_FAUST: Final = 3.0
 
 TARGETS: Final = {"faust": 15.0, "quixstreams": 0.8, "blend": 3.0}
 
@@ -83,6 +91,7 @@ def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
     rows += several.run(
         [(event.cascade.encode(), _encode(event)) for event in events_of(plan)], plan.partitions, dict(STATE_ONLY), tell
     )
+    rows += _promises(plan, references["faust"], cores, tell)
     full_speed = next(one["value"] for one in rows if one["name"] == f"{plan.models}: events a second")
     rows += _latency(plan, full_speed / 2, cores, tell)
     return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
@@ -188,6 +197,27 @@ def _latency(plan: PipelinePlan, rate: float, cores: Cores, tell: Tell) -> list[
         with BenchWorker(server, Path(name), {"MODELS": plan.models, **LIVE_SETTINGS}) as worker:
             started(worker, cores).wait_ready()
             return latency.run(LatencyPlan(rate, partitions=plan.partitions, seed=plan.seed), server, tell)
+
+
+def _promises(plan: PipelinePlan, faust: Throughput | None, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
+    """Touched cascades forecast in time: at three times the rate of plain Faust, and as fast as a paced worker goes."""
+    assert faust is not None
+    rate = PROMISE_TIMES_FAUST * faust.rate
+    rows: list[dict[str, Any]] = []
+    for name, settings, offered, most in (
+        ("shedding", {}, rate, int(PROMISE_SECONDS * rate)),
+        ("paced", {"SHED": "paced"}, None, PACED_EVENTS),
+    ):
+        with tempfile.TemporaryDirectory() as scratched, on(cores.others), EmbeddedBroker() as broker:
+            server = broker.bootstrap_servers
+            create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
+            own = {"MODELS": plan.models, **PROMISE_SETTINGS, **settings}
+            with BenchWorker(server, Path(scratched), own) as worker:
+                started(worker, cores).wait_ready()
+                events = list(islice(events_of(plan), most))
+                asked = PromisePlan(events, plan.partitions, offered, plan.models)
+                rows += promise.run(asked, server, worker, name, tell)
+    return rows
 
 
 def _profiled(worker: BenchWorker, records: int, directory: Path) -> tuple[Throughput, dict[str, float]]:

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group.command("alerts")(alerts)
     group.command("metrics")(metrics)
     group.command("pipeline")(pipeline)
+    group.command("overload")(overload)
     group.command("compare")(compare)
     app.add_typer(group, name="bench")
 
@@ -157,6 +158,21 @@ def pipeline(
     started = perf_counter()
     plan = PipelinePlan(count, events, partitions, models, str(quixstreams), seed)
     _show("bench pipeline", run(plan, _say), json, started)
+
+
+def overload(
+    count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 100_000,
+    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "trees",
+    level: Annotated[float, typer.Option(min=1, help="Expected size from which a post opens an alert.")] = 500.0,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """What is left of the alerts when only a part of the forecasts can be made, by the order in which they are."""
+    from streams.bench.overload import OverloadPlan, run
+
+    started = perf_counter()
+    _show("bench overload", run(OverloadPlan(count, events, models, level, seed), _say), json, started)
 
 
 def compare(

@@ -12,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import Event, Kind
-from streams.partition import Fate, Partition, Record, Skipped
+from streams.alerts.moment import Quantity
+from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
+from streams.partition import Due, Fate, Partition, Record, Skipped
+from streams.priority import Claim, growth_since
+from streams.records import ForecastRecord
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 
@@ -185,3 +189,43 @@ def test_overload_supersedes_and_counts() -> None:
     assert len(due) == 1
     assert due[0].view.size == 10
     assert partition.skipped[Skipped.SUPERSEDED] + len(due) == partition.due_total >= 10
+
+
+def forecast_of(due: Due, expected: float) -> ForecastRecord:
+    return ForecastRecord(
+        id="", cascade=due.cascade, as_of=due.as_of, age_seconds=due.view.age_seconds, observed=due.view.size,
+        horizon_seconds=86_400.0, model="doubling", model_version="1", expected=expected, low=0.0, high=2.0 * expected,
+        level=0.8, trajectory=[], growth_per_hour=0.0, event=due.event,
+    )  # fmt: skip
+
+
+def test_under_overload_the_order_is_told_how_each_post_stands() -> None:
+    """How long it waits, how it grew since its last forecast, and whether that lies near what a rule asks for."""
+    now = 50.0
+    asked: dict[str, Claim] = {}
+
+    def order(claims: Sequence[Claim], limit: int, within_seconds: float) -> list[str]:
+        asked.update({claim.cascade: claim for claim in claims})
+        return [claim.cascade for claim in claims][:limit]
+
+    rules = RuleBook(RuleSet((Rule("large", (Condition(Quantity.EXPECTED, 100.0, None),)),)))
+    partition = Partition(0, settings(), rules, clock=lambda: now, order=order)
+    start = 1_700_000_000.0
+    partition.apply_events(
+        [event for name in ("near", "far") for event in cascade_events(name, start, [1.0, 2.0, 3.0])]
+    )
+    partition.watermark.advance_to(start + 100.0)
+    dues = partition.take_due(10)
+    assert {due.cascade for due in dues} == {"near", "far"}
+    expected = {"near": 80.0, "far": 10.0}
+    partition.tell_alerts({(due.cascade, due.as_of): forecast_of(due, expected[due.cascade]) for due in dues})
+    for due in dues:
+        partition.published(due)
+    partition.apply_events(cascade_events("far", start, [1.0, 2.0, 3.0, *[200.0] * 4])[4:])
+    partition.apply_events(cascade_events("near", start, [1.0, 2.0, 3.0, 200.0])[4:])
+    partition.watermark.advance_to(start + 400.0)
+    assert partition.backlog() == 2
+    now = 53.0
+    assert [due.cascade for due in partition.take_due(1, overloaded=True)] == [next(iter(asked))]
+    assert asked["near"] == Claim("near", 3.0, True, growth_since(4, 3), 4)
+    assert asked["far"] == Claim("far", 3.0, False, growth_since(7, 3), 7)
