@@ -136,7 +136,11 @@ def build_app(
     )
     metrics = WorkerMetrics()
     book = RuleBook()
-    rule_watch = RuleWatch(settings.alert_rules, book, metrics) if settings.alert_rules is not None else None
+    rule_watch = (
+        RuleWatch(settings.alert_rules, book, metrics, settings.horizon_seconds)
+        if settings.alert_rules is not None
+        else None
+    )
     core = WorkerCore(
         settings,
         service,
