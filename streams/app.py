@@ -138,7 +138,11 @@ def build_app(
     )
     metrics = WorkerMetrics()
     book = RuleBook()
-    rule_watch = RuleWatch(settings.alert_rules, book, metrics) if settings.alert_rules is not None else None
+    rule_watch = (
+        RuleWatch(settings.alert_rules, book, metrics, settings.horizon_seconds)
+        if settings.alert_rules is not None
+        else None
+    )
     publisher = FaustPublisher(app, settings.topic_prefix)
     heartbeats = Heartbeats(publisher.heartbeat, metrics.heartbeat) if settings.heartbeat_seconds > 0 else None
     core = WorkerCore(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from forecasters.alerting.figures import average_precision, precision_at, resampled, weighted_average_precision
 from forecasters.alerting.growth_curves import GrowthCurves
 from forecasters.alerting.lead_times import PRECISIONS
-from forecasters.alerting.plan import RANKER, AlertPlan
+from forecasters.alerting.plan import AlertPlan
 from forecasters.alerting.trial import RATE, TODAY, TODAY_WALKED, Progress, Target, Trial, run_trial
 from forecasters.bootstrap import interval
 from graph import Cascade
@@ -66,7 +66,7 @@ def evaluate_alerts(
         for share in plan.shares
         for row in _age_rows(trials, rules, age, share, plan.horizon_seconds)
     ]
-    walked = (*TODAY_WALKED, *([RANKER] if plan.trains_ranker else []))
+    walked = (*TODAY_WALKED, *plan.rankers)
     rows += [
         {**row, **about}
         for share in plan.shares

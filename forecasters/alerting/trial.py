@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.alerting.audience import Audience
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
 from forecasters.alerting.lead_times import (
     PRECISIONS,
@@ -18,9 +17,10 @@ from forecasters.alerting.lead_times import (
     threshold_of_precision,
 )
 from forecasters.alerting.levels import top_level
-from forecasters.alerting.plan import RANKER, AlertPlan, parts
+from forecasters.alerting.plan import RANKER, AlertPlan, is_ranker, parts
 from forecasters.alerting.ranker import AlertRanker
 from forecasters.alerting.sizes import expected_sizes
+from forecasters.alerting.stored import load_ranker, must_answer
 from forecasters.alerting.today import WINDOWS_SECONDS, best_window, counts, rates
 from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rank_walk, rate_walk
 from graph import Cascade
@@ -51,6 +51,7 @@ class Trial:
     scores: dict[tuple[str, float, float], Floats] = field(default_factory=dict)  # rule, age, share -> (n,)
     operations: dict[tuple[str, float, Target], Operation | None] = field(default_factory=dict)
     windows: dict[tuple[float | None, float, Target], float] = field(default_factory=dict)  # age, share, target
+    rankers: dict[str, AlertRanker] = field(default_factory=dict)
 
 
 def run_trial(
@@ -67,11 +68,11 @@ def run_trial(
     _today_at_ages(trial, curves, train, plan)
     tell(0.05, "today's rules, walked through time")
     _today_walked(trial, curves, train, finals[train], plan)
-    if plan.trains_ranker:
-        tell(0.25, f"training the ranker, seed {seed}")
-        _rank(trial, curves, train, plan, tell)
+    for model in plan.rankers:
+        tell(0.25, f"{model}, seed {seed}")
+        _rank(trial, model, curves, train, plan, tell)
     for model in plan.models:
-        if model != RANKER:
+        if not is_ranker(model):
             tell(0.9, f"{model}, seed {seed}")
             _expect(trial, curves, cascades, train, model, plan)
     return trial
@@ -113,20 +114,25 @@ def _today_walked(trial: Trial, curves: GrowthCurves, train: Ints, finals: Ints,
                 )
 
 
-def _rank(trial: Trial, curves: GrowthCurves, train: Ints, plan: AlertPlan, tell: Progress) -> None:
-    ranker = AlertRanker().fit(curves, train, plan.shares, seed=trial.seed)
-    audience = Audience.of(curves)
-    tell(0.6, f"the ranker, seed {trial.seed}")
+def _rank(trial: Trial, model: str, curves: GrowthCurves, train: Ints, plan: AlertPlan, tell: Progress) -> None:
+    if plan.split == "all":
+        ranker = load_ranker(model)
+        must_answer(ranker, plan.horizon_seconds, plan.shares)
+    else:
+        ranker = AlertRanker(reads_stream=model == RANKER).fit(curves, train, plan.shares, seed=trial.seed)
+    trial.rankers[model] = ranker
+    audience = ranker.audience_of(curves)
+    tell(0.6, f"{model}, seed {trial.seed}")
     for age in plan.observe_seconds:
         ages = np.full(len(trial.test), age)
         scores = ranker.scores(curves, trial.test, ages, audience=audience)
         for share in plan.shares:
-            trial.scores[RANKER, age, share] = ranker.chances_of(scores, ages, share)
+            trial.scores[model, age, share] = ranker.chances_of(scores, ages, share)
     posts, ages = looks(curves, trial.test)
     scores = ranker.scores(curves, posts, ages, audience=audience)
     for share in plan.shares:
         walk = Walk(posts, ages, ranker.chances_of(scores, ages, share))
-        _operate_all(trial, RANKER, walk, plan, (share,))
+        _operate_all(trial, model, walk, plan, (share,))
 
 
 def _expect(

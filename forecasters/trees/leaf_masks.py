@@ -88,8 +88,7 @@ class LeafMasks:
         one = gone.dtype.type(1)
         # the lowest bit that is not set has as many set bits below it as its number
         number = np.bitwise_count(gone & ~(gone + one))
-        places: NDArray[np.intp] = self.leaves.take(number + 8 * gone.dtype.itemsize * np.arange(gone.shape[1]))
-        return places
+        return np.asarray(self.leaves.take(number + 8 * gone.dtype.itemsize * np.arange(gone.shape[1])))
 
 
 def _inner_nodes(
