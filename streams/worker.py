@@ -211,8 +211,7 @@ class WorkerCore:
             return
         await self._outputs.take_over(number)
         await segments.open_epoch(partition)
-        # Without any state the events are read from their beginning, whatever was once committed.
-        position = segments.next_offset if segments.next_offset >= 0 else await self._source.earliest(number)
+        position = await self._goes_on_at(number, segments.next_offset)
         self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
         self.to_recover.discard(number)
         one.live = self._is_live(partition)
@@ -228,6 +227,18 @@ class WorkerCore:
             cascades=len(partition.store),
             seconds=round(seconds, 3),
         )
+
+    async def _goes_on_at(self, number: int, next_offset: int) -> int:
+        """Where to read on. Without any state that is the events' beginning, whatever was once committed; and so it is
+        where the topic ends before the state does: it was made anew, and the broker's time tells what is new."""
+        end = await self._source.end(number) if next_offset >= 0 else None
+        if end is not None and end < next_offset:
+            log.warning(
+                "the events topic is another than that of the state", partition=number, end=end, state=next_offset
+            )
+        elif next_offset >= 0:
+            return next_offset
+        return await self._source.earliest(number)
 
     async def disown(self, number: int) -> None:
         """Forget a partition: another worker has it, or may have had it."""

@@ -172,8 +172,9 @@ async def _page(plan: MetricsPlan) -> list[dict[str, Any]]:
     async with _worker(settings, metrics, service) as core:
         if plan.rules is not None:
             metrics.show_rules(load_rules(plan.rules))
-        for records in _batches(_posts(plan.cascades), plan.partitions, settings.batch_max_events):
-            await core.ingest(records, "events")
+        with no_garbage_collection():
+            for records in _batches(_posts(plan.cascades), plan.partitions, settings.batch_max_events):
+                await core.ingest(records, "events")
         bare = len(metrics.render())
         keys = tuple(model_key(model) for _, model in service.lineup.members())
         for number, one in core.assigned.items():
