@@ -58,11 +58,12 @@ do."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
-    # One database a partition: Faust's defaults (3 x 64 MiB buffers, a 2 GiB cache) are for one big table.
-    "write_buffer_size": 4 * 1024 * 1024,
+    # One database a partition: Faust's defaults (3 x 64 MiB buffers, a 2 GiB cache) are for one big table. Buffers take
+    # minutes to fill, during which memory grows; a segment is read once in its life, so there is little to cache.
+    "write_buffer_size": 1024 * 1024,
     "max_write_buffer_number": 2,
     "target_file_size_base": 16 * 1024 * 1024,
-    "block_cache_size": 4 * 1024 * 1024,
+    "block_cache_size": 1024 * 1024,
     "max_open_files": 64,
 }
 
