@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,8 @@ class Trial:
     rankers: dict[str, AlertRanker] = field(default_factory=dict)
 
 
-def run_trial(
-    curves: GrowthCurves, cascades: Mapping[str, Cascade], plan: AlertPlan, seed: int, progress: Progress | None = None
-) -> Trial:
-    """Train on one part and score the other; the test part chooses nothing. Raises `DatasetError` for too few posts."""
-    tell = progress or (lambda share, text: None)
+def judge_today(curves: GrowthCurves, plan: AlertPlan, seed: int) -> Trial:
+    """What today's rules say of the test part. Raises `DatasetError` for too few posts and for an empty top share."""
     train, test = parts(curves, plan, seed)
     finals = curves.finals()
     levels = {share: top_level(finals[test], share) for share in plan.shares}
@@ -66,8 +63,27 @@ def run_trial(
     halves = {share: half_ages(curves, test[top]) for share, top in tops.items()}
     trial = Trial(seed, test, levels, tops, halves)
     _today_at_ages(trial, curves, train, plan)
-    tell(0.05, "today's rules, walked through time")
     _today_walked(trial, curves, train, finals[train], plan)
+    return trial
+
+
+def run_trial(
+    curves: GrowthCurves,
+    cascades: Mapping[str, Cascade],
+    plan: AlertPlan,
+    seed: int,
+    progress: Progress | None = None,
+    today: Trial | None = None,
+) -> Trial:
+    """Train on one part and score the other; the test part chooses nothing. Raises `DatasetError` for too few posts.
+
+    ``today``: of today's rules, judged on the same parts, where that was done before.
+    """
+    tell = progress or (lambda share, text: None)
+    tell(0.0, "today's rules, walked through time")
+    known = today or judge_today(curves, plan, seed)
+    trial = replace(known, seed=seed, scores=dict(known.scores), operations=dict(known.operations), rankers={})
+    train, _ = parts(curves, plan, seed)
     for model in plan.rankers:
         tell(0.25, f"{model}, seed {seed}")
         _rank(trial, model, curves, train, plan, tell)

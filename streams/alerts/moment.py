@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph import CascadeView
 from streams.alerts.histograms import Ranks
@@ -79,7 +80,7 @@ def importance_of(forecast: ForecastRecord) -> float:
 class Moment:
     """One forecast, with all that conditions may ask."""
 
-    __slots__ = ("_minimum", "_ranker", "_ranks", "_score", "forecast", "view")
+    __slots__ = ("_ages", "_minimum", "_ranker", "_ranks", "_score", "forecast", "view")
 
     def __init__(
         self, forecast: ForecastRecord, view: CascadeView, ranks: Ranks, minimum: int, ranker: RuleRanker | None = None
@@ -91,6 +92,7 @@ class Moment:
         self._minimum = minimum
         self._ranker = ranker
         self._score: float | None = None
+        self._ages: NDArray[np.float64] | None = None
 
     def value(self, quantity: Quantity, level: float) -> float:
         """A quantity; NaN where it is not known."""
@@ -138,8 +140,11 @@ class Moment:
 
     def _since(self, age: float) -> int:
         """Reshares of ages beyond ``age``."""
-        ages = self.view.reshare_ages
-        kept = len(ages) - int(np.searchsorted(ages, age, side="right"))
+        if self._ages is None:
+            self._ages = self.view.reshare_ages
+        kept = len(self._ages) - int(self._ages.searchsorted(age, side="right"))
+        if not self.view.binned:
+            return kept
         return kept + self.view.binned - int(self.view.binned_until(np.array(age)))
 
     def _observed_per_hour(self) -> float:
