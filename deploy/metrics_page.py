@@ -40,7 +40,9 @@ def text() -> str:
 
 
 def _rows() -> Iterator[str]:
-    metrics = [one for one in vars(WorkerMetrics()).values() if isinstance(one, MetricWrapperBase)]
+    worker = WorkerMetrics()
+    parts = [*vars(worker).values(), *vars(worker.heartbeat).values()]
+    metrics = [one for one in parts if isinstance(one, MetricWrapperBase)]
     for metric in sorted(metrics, key=lambda metric: metric._name):
         name = f"{metric._name}_total" if metric._type == "counter" else metric._name
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
@@ -23,6 +23,19 @@ from forecasters.model_files import CARD_FILE, CONFIG_FILE, NAME, checked_name, 
 from forecasters.promotions import ALIASES, Promotion, Promotions, changing, replace_text
 
 SHIPPED_WEIGHTS: Final = Path(__file__).parent / "weights"
+
+
+class Storable(Protocol):
+    """A forecaster, or a ranker."""
+
+    @property
+    def name(self) -> str:
+        """What the store calls it."""
+
+    version: str
+
+    def save(self, directory: Path) -> None:
+        """Write its files into an existing directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +140,19 @@ class ModelStore:
 
     def publish(
         self,
-        forecaster: Forecaster,
+        model: Storable,
         *,
         version: str | None = None,
         training: dict[str, Any] | None = None,
         card: Callable[[StoredModel], str] | str = "",
     ) -> StoredModel:
-        """Write ``forecaster`` as a new version; ``training`` (data, protocol, seed, cost) joins its
+        """Write ``model`` as a new version; ``training`` (data, protocol, seed, cost) joins its
         config.json.
 
         The first version of a name becomes its champion. Raises `ModelStoreError` when the version exists.
         """
         self._must_be_writable()
-        name = checked_name(forecaster.name)
+        name = checked_name(model.name)
         version = checked_name(version or self.next_version(name), "version")
         if version in ALIASES:
             raise ModelStoreError(f"{version} is an alias; choose another --version")
@@ -150,10 +163,10 @@ class ModelStore:
         if self._behind is not None and version in self._behind.versions(name):
             raise ModelStoreError(f"{name} {version} is a shipped version; choose another --version")
         target.parent.mkdir(parents=True, exist_ok=True)
-        forecaster.version = version
+        model.version = version
         aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
         try:
-            forecaster.save(aside)
+            model.save(aside)
             if training is not None:
                 config = read_config(aside, name)
                 config.pop("format")

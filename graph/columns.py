@@ -49,6 +49,7 @@ class Columns:
         "_size",
         "id",
         "max_events",
+        "stored",
         "version",
     )
 
@@ -56,6 +57,7 @@ class Columns:
         self.id = id
         self.max_events = max_events
         self.version = 0
+        self.stored: Any = None  # where it lies, for whoever keeps it durable: here, so that nobody has to look it up
         self._layout = NARROW
         # Position 0 is the root, a virtual one until its post arrives: no key, and the earliest time of the others.
         self._keys = bytearray(KEY_BYTES)

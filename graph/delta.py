@@ -15,7 +15,7 @@ import math
 import struct
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -42,9 +42,9 @@ class StateFormatError(UserError):
 _WIDE: Final = 1
 _ORDERED: Final = 2
 _DEPTHS_STALE: Final = 4
-_FOLLOWERS: Final = 8
-_EXCEPTIONS: Final = 16
-_ORDER_BITS: Final = _ORDERED | _DEPTHS_STALE
+FOLLOWERS: Final = 8
+EXCEPTIONS: Final = 16
+ORDER_BITS: Final = _ORDERED | _DEPTHS_STALE
 
 _NO_BASE: Final = bytes(4)
 
@@ -97,11 +97,11 @@ def encode(cascade: Cascade, first: int, base_version: int) -> bytes:
     if cascade._depths_stale:
         contents |= _DEPTHS_STALE
     if cascade._followers is not None:
-        contents |= _FOLLOWERS
+        contents |= FOLLOWERS
     exceptions = _exceptions(cascade, first, base_version)
     sparse = b""
     if exceptions != _NOTHING:
-        contents |= _EXCEPTIONS
+        contents |= EXCEPTIONS
         sparse = _encode_exceptions(exceptions)
     name = cascade.id.encode()
     header = _HEADER.pack(
@@ -170,6 +170,19 @@ def cascade_of(chunk: bytes) -> str:
     return _parse(chunk)[1]
 
 
+class Told(NamedTuple):
+    """What the header of every chunk says of the cascade as it was then."""
+
+    size: int
+    depth: int
+    last_time: float
+
+
+def told_by(chunk: bytes) -> Told:
+    """What a sound chunk's header says."""
+    return Told(*_HEADER.unpack_from(chunk)[6:9])
+
+
 def is_whole(chunk: bytes) -> bool:
     """Whether a chunk tells everything, so that nothing before it is needed."""
     return chunk[2:6] == _NO_BASE
@@ -231,9 +244,9 @@ def _absorb_run(cascade: Cascade, chunks: Sequence[bytes], start: int) -> int:
         return 0
     name = cascade.id.encode()
     body = _HEADER.size + len(name)
-    plain = (_WIDE if cascade._layout is WIDE else 0) | (_FOLLOWERS if cascade._followers is not None else 0)
+    plain = (_WIDE if cascade._layout is WIDE else 0) | (FOLLOWERS if cascade._followers is not None else 0)
     record_bytes = cascade._layout.size
-    node_bytes = KEY_BYTES + record_bytes + (_FLOAT32_BYTES if plain & _FOLLOWERS else 0)
+    node_bytes = KEY_BYTES + record_bytes + (_FLOAT32_BYTES if plain & FOLLOWERS else 0)
     version, nodes = cascade.version, len(cascade._keys) >> 3
     keys: list[bytes] = []
     records: list[bytes] = []
@@ -247,7 +260,7 @@ def _absorb_run(cascade: Cascade, chunks: Sequence[bytes], start: int) -> int:
         end = body + count * KEY_BYTES
         if (
             form != FORMAT
-            or bits & ~_ORDER_BITS != plain
+            or bits & ~ORDER_BITS != plain
             or base != version
             or first != nodes
             or length != len(name)
@@ -266,7 +279,7 @@ def _absorb_run(cascade: Cascade, chunks: Sequence[bytes], start: int) -> int:
     cascade._keys += b"".join(keys)
     cascade._records += b"".join(records)
     cascade._index = HashIndex(cascade._keys) if nodes > SCAN_NODES else None
-    if plain & _FOLLOWERS:
+    if plain & FOLLOWERS:
         cascade._absorb_followers(first, b"".join(followers))
     _take_over(cascade, told[1], version, *told[6:9])
     return len(keys)
@@ -303,14 +316,14 @@ def _columns(
     """Cut a chunk's body into keys, records, followers and exceptions."""
     records_at = start + count * KEY_BYTES
     followers_at = records_at + count * record_size
-    end = followers_at + (count * _FLOAT32_BYTES if bits & _FOLLOWERS else 0)
-    if end > len(chunk) or (end < len(chunk)) is not bool(bits & _EXCEPTIONS):
+    end = followers_at + (count * _FLOAT32_BYTES if bits & FOLLOWERS else 0)
+    if end > len(chunk) or (end < len(chunk)) is not bool(bits & EXCEPTIONS):
         raise _damaged(f"cascade {name!r}")
     try:
         exceptions = _decode_exceptions(chunk[end:]) if end < len(chunk) else _NOTHING
     except msgspec.DecodeError:
         raise _damaged(f"cascade {name!r}") from None
-    followers = chunk[followers_at:end] if bits & _FOLLOWERS else None
+    followers = chunk[followers_at:end] if bits & FOLLOWERS else None
     return chunk[start:records_at], chunk[records_at:followers_at], followers, exceptions
 
 

@@ -123,6 +123,7 @@ def _timing(view: CascadeView, ages: Floats, age: float, horizon: float) -> list
     hours = max(age, 1.0) / 3600.0
     tenth, fifth = recent[-2], recent[-1]
     parts = ages / age if age > 0 else np.zeros(kept)
+    middle, spread = _moments(parts) if kept else (0.0, 0.0)
     return [
         math.log1p(count), math.log1p(kinds[3]), math.log1p(kinds[2]), view.binned / max(count, 1),
         math.log1p(age), math.log1p(horizon), age / horizon if horizon > 0 else 1.0,
@@ -131,19 +132,27 @@ def _timing(view: CascadeView, ages: Floats, age: float, horizon: float) -> list
         *(n / max(count, 1) for n in first[len(FIRST_SECONDS) :]),
         math.log1p(count / hours), math.log1p(tenth / (0.1 * hours)),
         (2 * tenth - fifth) / (fifth + 1.0),
-        float(parts.mean()) if kept else 0.0, float(parts.std()) if kept else 0.0,
+        middle, spread,
         math.log1p(ages[0]) if kept else math.log1p(age),
         math.log1p(max(0.0, age - ages[-1])) if kept else math.log1p(age),
         *_gaps(ages),
     ]  # fmt: skip
 
 
+def _moments(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation (n,), to the bit those of numpy, whose own calls take longer than the sums."""
+    mean = float(np.add.reduce(values)) / len(values)
+    about = values - mean
+    return mean, math.sqrt(float(np.add.reduce(about * about)) / len(values))
+
+
 def _gaps(ages: Floats) -> list[float]:
     """Statistics of the times between reshares; zeros with fewer than two."""
     if len(ages) < 2:
         return [0.0] * (len(QUANTILES) + 4)
-    gaps = np.sort(np.diff(ages))
-    mean, spread = float(gaps.mean()), float(gaps.std())
+    gaps = ages[1:] - ages[:-1]
+    gaps.sort()
+    mean, spread = _moments(gaps)
     at = [gaps[round(q * (len(gaps) - 1))] for q in QUANTILES]
     return [
         *(math.log1p(gap) for gap in at),
@@ -164,37 +173,40 @@ def _shape(view: CascadeView, reshared: NDArray[np.bool_], age: float) -> list[f
     by_depth = np.arange(len(levels))
     mean_depth = float(levels @ by_depth) / edges
     spread = math.sqrt(max(0.0, float(levels @ by_depth**2) / edges - mean_depth**2))
-    fresh = max(1, int(np.searchsorted(view.ages, 0.75 * age, side="right")))
+    fresh = max(1, int(view.ages.searchsorted(0.75 * age, side="right")))
     new = n - fresh
-    shares = [float(levels[d]) / edges if d < len(levels) else 0.0 for d in DEPTHS]
+    by_level = levels.tolist()
+    shares = [by_level[d] / edges if d < len(by_level) else 0.0 for d in DEPTHS]
     return [
         math.log1p(n), float(len(levels) - 1), mean_depth, spread,
-        *shares, float(levels[DEPTHS[-1] + 1 :].sum()) / edges,
-        math.log1p(levels[1:].max() if n > 1 else 0), (n - parents) / n if n > 1 else 0.0,
+        *shares, sum(by_level[DEPTHS[-1] + 1 :]) / edges,
+        math.log1p(max(by_level[1:]) if n > 1 else 0), (n - parents) / n if n > 1 else 0.0,
         math.log1p(children[0]), children[0] / edges,
         math.log1p(largest), largest / edges,
         math.log1p(parents), (n - 1) / parents if parents else 0.0,
-        mean_distance(view.parents, view.depths),
-        float(np.count_nonzero(view.parents[fresh:] == 0)) / new if new else 0.0,
-        float(view.depths[fresh:].mean()) if new else 0.0,
+        mean_distance(view.parents, view.depths, levels),
+        np.count_nonzero(view.parents[fresh:] == 0) / new if new else 0.0,
+        float(np.add.reduce(view.depths[fresh:], dtype=np.float64)) / new if new else 0.0,
     ]  # fmt: skip
 
 
-def mean_distance(parents: NDArray[np.int32], depths: NDArray[np.int32]) -> float:
+def mean_distance(parents: NDArray[np.int32], depths: NDArray[np.int32], levels: Ints | None = None) -> float:
     """Mean distance of two nodes of a tree, the Wiener index over the pairs (structural virality, Goel et al.
     2016).
 
     An edge with s nodes below it lies on s (n - s) of the paths; 0 for a single node. O(n) but for ordering
-    by depth.
+    by depth. ``levels``: how many nodes there are at each depth, where that is known.
     """
     n = len(parents)
     if n < 2:
         return 0.0
     below = np.ones(n)
-    deepest_first = np.argsort(depths, kind="stable")[::-1]
-    ends = np.cumsum(np.bincount(depths)[:0:-1])
+    counts = np.bincount(depths) if levels is None else levels
     start = 0
-    for end in ends.tolist():  # one level at a time, so that a node is complete when it is added to its parent
+    if len(counts) > 2:
+        deepest_first = np.argsort(depths, kind="stable")[::-1]
+    # One level at a time, so that a node is complete when it is added to its parent; the root's sum is not needed.
+    for end in np.cumsum(counts[:1:-1]).tolist():
         nodes = deepest_first[start:end]
         np.add.at(below, parents[nodes], below[nodes])
         start = end

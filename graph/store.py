@@ -9,11 +9,13 @@ import enum
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from math import floor
+from typing import Any, Final
 
 from graph.cascade import MAX_EVENTS, Cascade, Outcome, regular_bytes
 from graph.departed import Departed
+from graph.dormant import Dormant
 from graph.events import Event
 from graph.identity import key_of
 
@@ -50,6 +52,8 @@ class CascadeStore:
     (evicted): withdrawn ones first, then those born ahead of the clock, the matured, the idle, and the smallest. The
     ids of the last ``max_departed`` that left (at least half as many) are remembered: their later events are LATE. So
     is an event that is older than its cascade's retention.
+
+    A restored cascade may be dormant. Whoever asks for it gets it awake; in everything else it is as the others are.
     """
 
     def __init__(
@@ -78,10 +82,10 @@ class CascadeStore:
         self.max_ahead = max_ahead
         self.bytes = 0
         self.departures: Counter[Departure] = Counter()
-        self._live: dict[str, Cascade] = {}
+        self._live: dict[str, Cascade | Dormant] = {}
         self._departed = Departed(max_departed)
         # A calendar queue: who may leave within a minute, under the minute's number. Entries may be out of date.
-        self._due: dict[int, list[Cascade]] = {}
+        self._due: dict[int, list[str]] = {}
         self._minutes: list[int] = []  # heap of the keys of _due
         self._evicted: list[Cascade] = []
         self._ahead: set[str] = set()  # ids of cascades that were born ahead of the clock, and of some that are gone
@@ -90,20 +94,34 @@ class CascadeStore:
         return len(self._live)
 
     def __iter__(self) -> Iterator[Cascade]:
-        return iter(self._live.values())
+        return map(self._awake, list(self._live.values()))
 
     def __contains__(self, cascade_id: str) -> bool:
         return cascade_id in self._live
 
     def get(self, cascade_id: str) -> Cascade | None:
         """The live cascade of that id."""
-        return self._live.get(cascade_id)
+        cascade = self._live.get(cascade_id)
+        return self._awake(cascade) if isinstance(cascade, Dormant) else cascade
+
+    def stored(self, cascade_id: str) -> Any:
+        """`Cascade.stored` of the live cascade of that id, None without one; it may sleep on."""
+        cascade = self._live.get(cascade_id)
+        return None if cascade is None else cascade.stored
+
+    def _awake(self, cascade: Cascade | Dormant) -> Cascade:
+        if isinstance(cascade, Cascade):
+            return cascade
+        awake = self._live[cascade.id] = cascade.wake(max_events=self.max_events_per_cascade)
+        return awake
 
     def apply(self, event: Event, watermark: float = -math.inf) -> Outcome:
         """Give ``event`` to its cascade, which it starts if need be; ``watermark`` as in `Cascade.apply`."""
         cascade = self._live.get(event.cascade)
         if cascade is None:
             return self._start(event, watermark)
+        if isinstance(cascade, Dormant):
+            cascade = self._awake(cascade)
         root_time = cascade.root_time
         time = event.time
         matures = root_time + self.retention_seconds
@@ -135,7 +153,7 @@ class CascadeStore:
             self.insert(cascade, watermark)
         return outcome
 
-    def insert(self, cascade: Cascade, watermark: float = -math.inf) -> None:
+    def insert(self, cascade: Cascade | Dormant, watermark: float = -math.inf) -> None:
         """Take in a new or restored cascade; one of the same id is replaced."""
         replaced = self._live.get(cascade.id)
         if replaced is not None:
@@ -147,6 +165,26 @@ class CascadeStore:
         self._enqueue(cascade)
         if self.bytes > self.max_bytes:
             self._make_room(watermark)
+
+    def restore(self, cascades: Iterable[Cascade | Dormant], watermark: float) -> None:
+        """`insert` many, of ids that are not here yet, and make room once they are all there."""
+        live, retention, may_idle = self._live, self.retention_seconds, self._may_idle
+        due: dict[int, list[str]] = {}
+        for cascade in cascades:
+            live[cascade.id] = cascade
+            self.bytes += cascade.memory_bytes
+            leaves_at = self.leaves_at(cascade) if may_idle else cascade.root_time + retention
+            due.setdefault(floor(leaves_at / _BUCKET_SECONDS), []).append(cascade.id)
+        for minute, ids in due.items():
+            self._due.setdefault(minute, []).extend(ids)
+        self._minutes = list(self._due)
+        heapq.heapify(self._minutes)
+        if self.bytes > self.max_bytes or len(live) > self.max_live_cascades:
+            self._make_room(watermark)
+
+    def born_after(self, time: float) -> list[str]:
+        """The cascades whose root time lies after event time ``time`` (s)."""
+        return [cascade.id for cascade in self._live.values() if cascade.root_time > time]
 
     def note_ahead(self, cascade_id: str, believed_until: float) -> None:
         """A cascade's root lies beyond what the clock believes (s). Of more than ``max_ahead`` such, those farthest
@@ -168,21 +206,21 @@ class CascadeStore:
     def mature(self, watermark: float) -> list[Cascade]:
         """Let go whoever is to leave by ``watermark``; all that left since the last call, evicted ones first."""
         evicted, self._evicted = self._evicted, []
-        leaving: list[Cascade] = []
-        stay: list[Cascade] = []
+        leaving: dict[str, Cascade | Dormant] = {}
+        stay: dict[str, Cascade | Dormant] = {}
         while self._minutes and self._minutes[0] * _BUCKET_SECONDS <= watermark:
-            for cascade in self._due.pop(heapq.heappop(self._minutes)):
-                if self._live.get(cascade.id) is not cascade:
-                    continue
-                (leaving if self.leaves_at(cascade) < watermark else stay).append(cascade)
-        for cascade in stay:
+            for cascade_id in self._due.pop(heapq.heappop(self._minutes)):
+                cascade = self._live.get(cascade_id)
+                if cascade is not None:
+                    (leaving if self.leaves_at(cascade) < watermark else stay)[cascade_id] = cascade
+        for cascade in stay.values():
             self._enqueue(cascade)
         # Their order in the queue tells when it was last looked at; the order returned must not.
-        leaving = sorted({cascade.id: cascade for cascade in leaving}.values(), key=self._order_of_leaving)
-        for cascade in leaving:
+        left = [self._awake(cascade) for cascade in sorted(leaving.values(), key=self._order_of_leaving)]
+        for cascade in left:
             matured = cascade.root_time + self.retention_seconds < watermark
             self._depart(cascade, Departure.MATURED if matured else Departure.IDLE)
-        return evicted + leaving
+        return evicted + left
 
     def remember_departed(self, cascade_id: str) -> None:
         """Treat a cascade as one that left, as after a restart."""
@@ -192,24 +230,24 @@ class CascadeStore:
         """Whether a cascade left and is remembered."""
         return key_of(cascade_id) in self._departed
 
-    def leaves_at(self, cascade: Cascade) -> float:
+    def leaves_at(self, cascade: Cascade | Dormant) -> float:
         """The cascade leaves when the watermark passes this event time."""
         leaves_at = cascade.root_time + self.retention_seconds
         if not self._may_idle:
             return leaves_at
         return min(leaves_at, max(cascade.last_time, cascade.root_time) + self.idle_seconds)
 
-    def _order_of_leaving(self, cascade: Cascade) -> tuple[float, str]:
+    def _order_of_leaving(self, cascade: Cascade | Dormant) -> tuple[float, str]:
         return self.leaves_at(cascade), cascade.id
 
-    def _enqueue(self, cascade: Cascade) -> None:
-        minute = math.floor(self.leaves_at(cascade) / _BUCKET_SECONDS)
+    def _enqueue(self, cascade: Cascade | Dormant) -> None:
+        minute = floor(self.leaves_at(cascade) / _BUCKET_SECONDS)
         due = self._due.get(minute)
         if due is None:
-            self._due[minute] = [cascade]
+            self._due[minute] = [cascade.id]
             heapq.heappush(self._minutes, minute)
         else:
-            due.append(cascade)
+            due.append(cascade.id)
 
     def _depart(self, cascade: Cascade, reason: Departure) -> None:
         del self._live[cascade.id]
@@ -218,17 +256,17 @@ class CascadeStore:
         self.departures[reason] += 1
 
     def _make_room(self, watermark: float) -> None:
-        """Evict one cascade in `_EVICTED_SHARE`, and as many more as the bound on bytes asks for."""
+        """Evict one cascade in `_EVICTED_SHARE`, and as many more as the bounds ask for."""
         keep = self.max_bytes * (1 - 1 / _EVICTED_SHARE)
-        number = max(1, self.max_live_cascades // _EVICTED_SHARE) if len(self._live) >= self.max_live_cascades else 0
-        ranked = ((*self._order_of_eviction(cascade, watermark), cascade) for cascade in self._live.values())
-        heap = list(ranked)
+        excess = len(self._live) - self.max_live_cascades
+        number = excess + max(1, self.max_live_cascades // _EVICTED_SHARE) if excess >= 0 else 0
+        heap = [(*self._order_of_eviction(cascade, watermark), cascade) for cascade in self._live.values()]
         heapq.heapify(heap)
         while heap and (number > 0 or self.bytes > keep):
             self._evict(heapq.heappop(heap)[-1])
             number -= 1
 
-    def _order_of_eviction(self, cascade: Cascade, watermark: float) -> tuple[int, float, float, str]:
+    def _order_of_eviction(self, cascade: Cascade | Dormant, watermark: float) -> tuple[int, float, float, str]:
         """Who goes first: a rank, then what is least worth keeping within it."""
         last = cascade.last_time
         if cascade.withdrawn_at < math.inf:
@@ -241,6 +279,7 @@ class CascadeStore:
             return 3, 0, last, cascade.id
         return 4, cascade.size, last, cascade.id
 
-    def _evict(self, cascade: Cascade) -> None:
-        self._depart(cascade, Departure.EVICTED)
-        self._evicted.append(cascade)
+    def _evict(self, cascade: Cascade | Dormant) -> None:
+        awake = self._awake(cascade)
+        self._depart(awake, Departure.EVICTED)
+        self._evicted.append(awake)

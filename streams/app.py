@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
 import faust
@@ -13,6 +14,7 @@ import structlog
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
 from streams.batched_transport import BatchedTransport, Fetched
+from streams.control_records import read_control
 from streams.event_ends import KafkaEventEnds
 from streams.faust_clients import (
     MAX_REQUEST_BYTES,
@@ -22,6 +24,7 @@ from streams.faust_clients import (
     transactional_producers,
 )
 from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
+from streams.heartbeat import Heartbeats
 from streams.inference import ForecastService
 from streams.kafka_groups import committed_reader
 from streams.lineup_loading import LineupLoader
@@ -32,7 +35,6 @@ from streams.page_access import may_read
 from streams.pages import add_pages
 from streams.partition import Record
 from streams.settings import Settings
-from streams.topics import WATERMARK_HEADER
 from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog
 from streams.web.access import Access
@@ -56,11 +58,12 @@ do."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
-    # One database a partition: Faust's defaults (3 x 64 MiB buffers, a 2 GiB cache) are for one big table.
-    "write_buffer_size": 4 * 1024 * 1024,
+    # One database a partition: Faust's defaults (3 x 64 MiB buffers, a 2 GiB cache) are for one big table. Buffers take
+    # minutes to fill, during which memory grows; a segment is read once in its life, so there is little to cache.
+    "write_buffer_size": 1024 * 1024,
     "max_write_buffer_number": 2,
     "target_file_size_base": 16 * 1024 * 1024,
-    "block_cache_size": 4 * 1024 * 1024,
+    "block_cache_size": 1024 * 1024,
     "max_open_files": 64,
 }
 
@@ -136,16 +139,23 @@ def build_app(
     )
     metrics = WorkerMetrics()
     book = RuleBook()
-    rule_watch = RuleWatch(settings.alert_rules, book, metrics) if settings.alert_rules is not None else None
+    rule_watch = (
+        RuleWatch(settings.alert_rules, book, metrics, settings.horizon_seconds)
+        if settings.alert_rules is not None
+        else None
+    )
+    publisher = FaustPublisher(app, settings.topic_prefix)
+    heartbeats = Heartbeats(publisher.heartbeat, metrics.heartbeat) if settings.heartbeat_seconds > 0 else None
     core = WorkerCore(
         settings,
         service,
-        FaustPublisher(app, settings.topic_prefix),
+        publisher,
         FaustSource(app, source.get_topic_name()),
         lambda number: TableSegmentStore(table, number),
         metrics,
         _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
         book,
+        heartbeats,
     )
     app.cascadecast = core
     if settings.batched_delivery:
@@ -162,6 +172,8 @@ def build_app(
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
+    if heartbeats is not None:
+        _add_heartbeats(app, heartbeats, core, settings.heartbeat_seconds)
     if rule_watch is not None:
         _add_rule_watch(app, rule_watch, core, settings.alert_rules_poll_seconds)
     add_pages(app, core, changelogs, watchdog, settings.http_secret())
@@ -199,35 +211,21 @@ def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings:
 
 def _records(fetched: Fetched) -> list[Record]:
     return [
-        Record(
-            record.value or b"",
-            record.key,
-            _watermark(record.headers) if record.headers else None,
-            record.offset,
-            record.timestamp / 1000.0,
-        )
+        Record(record.value or b"", record.key, None, record.offset, record.timestamp / 1000.0)
+        if not record.headers
+        else _with_headers(record, record.headers, record.timestamp / 1000.0)
         for record in fetched
     ]
 
 
 def _record(message: Any) -> Record:
-    watermark = _watermark(message.headers) if message.headers else None
-    return Record(message.value or b"", message.key, watermark, message.offset, message.timestamp)
+    headers = message.headers
+    return _with_headers(message, headers.items() if isinstance(headers, dict) else headers, message.timestamp)
 
 
-def _watermark(headers: Any) -> float | None:
-    found = None
-    for name, value in headers.items() if isinstance(headers, dict) else headers:
-        if name == WATERMARK_HEADER:
-            found = _time(value)
-    return found
-
-
-def _time(value: bytes) -> float | None:
-    try:
-        return float(value)
-    except ValueError:
-        return None
+def _with_headers(record: Any, headers: Iterable[tuple[str, bytes]] | None, timestamp: float) -> Record:
+    said = read_control(headers)
+    return Record(record.value or b"", record.key, said.watermark, record.offset, timestamp, said.heartbeat)
 
 
 def _die(error: BaseException) -> None:
@@ -301,6 +299,13 @@ def _add_model_watch(app: faust.App, watch: ModelWatch, poll_seconds: float) -> 
     @app.task
     async def follow_the_model_store() -> None:
         await watch.run(poll_seconds)
+
+
+def _add_heartbeats(app: faust.App, heartbeats: Heartbeats, core: WorkerCore, every_seconds: float) -> None:
+    @app.timer(every_seconds)
+    async def beat() -> None:
+        if core.ready:
+            heartbeats.beat(list(core.assigned))
 
 
 def _add_rule_watch(app: faust.App, watch: RuleWatch, core: WorkerCore, poll_seconds: float) -> None:

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted
 
+from streams.control_records import heartbeat_headers
 from streams.kafka_groups import aiokafka_config
 from streams.outputs import Message
 from streams.settings import Settings
@@ -33,6 +34,13 @@ class FaustPublisher:
         name = f"{self._prefix}.{topic}"
         futures = [await send(name, key, value, None, None, headers) for key, value, headers in messages]
         await asyncio.gather(*futures)
+
+    async def heartbeat(self, partition: int, token: bytes) -> None:
+        """Send one to a partition of the events topic, and wait for its acknowledgement."""
+        sent = await self._app.producer.send(
+            f"{self._prefix}.events", None, b"", partition, None, heartbeat_headers(token)
+        )
+        await sent
 
 
 class FaustOwners:

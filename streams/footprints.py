@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from graph import Cascade
 from graph.delta import is_whole
-from streams.segments import Chunk
+from streams.chunks import Chunk
 
 SCATTER_FACTOR: Final = 2.0
 """Bytes of a cascade's chunks over those of one chunk at which it is written anew as one: a slow cascade comes in
@@ -23,8 +24,7 @@ CHUNK_FRAMING_BYTES: Final = 16
 """Of a chunk in a segment, beside its data and its cascade's id."""
 
 
-@dataclass(slots=True)
-class Footprint:
+class Footprint(msgspec.Struct, eq=False, gc=False):
     """What a live cascade occupies in the log: its chunks have the indexes first_index..next_index - 1."""
 
     first_index: int
@@ -51,13 +51,3 @@ class Footprint:
 def cost_of(chunk: Chunk) -> int:
     """Bytes that a chunk is worth in the log: its data, its id, the framing."""
     return len(chunk.data) + len(chunk.cascade) + CHUNK_FRAMING_BYTES
-
-
-def needed_of(chunks: list[Chunk]) -> list[Chunk]:
-    """The chunks that are needed, in order of their indexes: from the last that tells everything on."""
-    by_index = {chunk.index: chunk for chunk in chunks}
-    chunks = [by_index[index] for index in sorted(by_index)]
-    for at in range(len(chunks) - 1, 0, -1):
-        if is_whole(chunks[at].data):
-            return chunks[at:]
-    return chunks

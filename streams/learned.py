@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
 from forecasters.online_intervals import OnlineIntervals
 from streams.kept import Truth, Values
-from streams.segments import StateError
+from streams.squeezing import StateError
 from streams.standing import Standing
 
 FORGOTTEN_AFTER_SECONDS: Final = 7 * 86_400.0

@@ -20,6 +20,7 @@ from streams.alerts.records import AlertState
 from streams.alerts.rules import RuleSet
 from streams.alerts.standings import Withheld
 from streams.blending import model_key
+from streams.heartbeat import HeartbeatMetrics
 from streams.learned import Learned
 from streams.learning import Unscored
 from streams.lineup import Lineup
@@ -277,6 +278,13 @@ class WorkerMetrics:
             ["partition"],
             registry=self.registry,
         )
+        self.last_event = Gauge(
+            "cascadecast_last_event_timestamp_seconds",
+            "Broker's time of the last record taken in that was no heartbeat.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.heartbeat = HeartbeatMetrics(self.registry)
         self.freshness = Histogram(
             "cascadecast_forecast_age_seconds",
             "How old a forecast is when it is published, by event time; of live partitions only.",
@@ -366,7 +374,7 @@ class WorkerMetrics:
         label = str(partition)
         for gauge in (
             self.watermark, self.next_offset, self.live_cascades, self.live_bytes, self.state_bytes, self.recovery,
-            self.lag_records, self.lag_seconds,
+            self.lag_records, self.lag_seconds, self.last_event,
         ):  # fmt: skip
             gauge.remove(label)
         for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -56,6 +57,9 @@ class Outputs(Protocol):
         another worker publishes for the partition, else what the producer raises.
         """
 
+    async def note(self, partition: int, forecasts_before: float) -> None:
+        """Note how far outputs are out, the way they go, though there is nothing to publish. Raises as `publish`."""
+
 
 class DirectOutputs:
     """At least once: what is made again after a crash is published again."""
@@ -77,6 +81,9 @@ class DirectOutputs:
             by_topic.setdefault(output.topic, []).append(output.message)
         await asyncio.gather(*(self._publisher.publish(topic, sent) for topic, sent in by_topic.items()))
         return list(outputs)
+
+    async def note(self, partition: int, forecasts_before: float) -> None:
+        """Nothing is noted, and the state's own changelog has gone the same way."""
 
 
 @dataclass(slots=True)
@@ -135,22 +142,33 @@ class TransactionalOutputs:
 
     async def publish(self, partition: int, outputs: Sequence[Output], forecasts_before: float) -> list[Output]:
         """Publish what is not out yet, in one transaction with the note that it is."""
+        async with self._writing(partition) as writer:
+            wanted = [output for output in outputs if not writer.progress.has(output.key)]
+            if wanted:
+                await self._commit(writer, partition, wanted, forecasts_before)
+        return wanted
+
+    async def note(self, partition: int, forecasts_before: float) -> None:
+        """A transaction of the note alone, which also keeps Kafka from forgetting it."""
+        async with self._writing(partition) as writer:
+            await self._commit(writer, partition, [], forecasts_before)
+
+    @asynccontextmanager
+    async def _writing(self, partition: int) -> AsyncIterator[_Writer]:
+        """The partition's writer, for us alone. Raises `SupersededError`."""
         writer = self._writers.get(partition)
         if writer is None:
             raise SupersededError(f"partition {partition} is another worker's")
         async with writer.lock:  # waiters get it in the order in which they asked, so forecasts stay in order
             if self._writers.get(partition) is not writer:
                 raise SupersededError(f"partition {partition} was let go")
-            wanted = [output for output in outputs if not writer.progress.has(output.key)]
-            if wanted:
-                progress = writer.progress.after([output.key for output in wanted], forecasts_before)
-                await self._commit(writer.producer, partition, wanted, progress)
-                writer.progress = progress
-        return wanted
+            yield writer
 
     async def _commit(
-        self, producer: AIOKafkaProducer, partition: int, outputs: Sequence[Output], progress: Progress
+        self, writer: _Writer, partition: int, outputs: Sequence[Output], forecasts_before: float
     ) -> None:
+        producer = writer.producer
+        progress = writer.progress.after([output.key for output in outputs], forecasts_before)
         note: dict[Any, Any] = {self._place(partition): OffsetAndMetadata(progress.letters_before, progress.metadata())}
         try:
             async with producer.transaction():
@@ -160,6 +178,7 @@ class TransactionalOutputs:
         except ProducerFenced:
             log.warning("another worker publishes for this partition now", partition=partition)
             raise SupersededError(f"partition {partition} is another worker's") from None
+        writer.progress = progress
 
     async def _send(self, producer: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
         key, value, headers = output.message

@@ -62,6 +62,7 @@ class Fate(enum.StrEnum):
     DEAD_LETTERED = "dead-lettered"
     REKEYED = "rekeyed"
     CONTROL = "control"
+    HEARTBEAT = "heartbeat"
 
 
 # Looking an enumeration's member up by its class takes as long as hashing an id.
@@ -90,6 +91,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     watermark: float | None = None  # the control header, where there is one
     offset: int = -1
     timestamp: float = math.nan  # broker time, seconds
+    heartbeat: bytes | None = None  # the header of a heartbeat, where there is one
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is one: what has a value is meant as an event."""
+        return self.heartbeat is not None and not self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ class Changes:
     late_applied: int = 0  # applied, but behind the watermark
     counted_only: int = 0  # applied to a cascade that keeps no more events
     ahead: int = 0  # of times that the clock did not believe yet
+    heartbeats: list[bytes] = field(default_factory=list)
 
 
 class Partition:
@@ -192,8 +200,11 @@ class Partition:
         return changes
 
     def _set_aside(self, record: Record, rejected: Rejected, changes: Changes) -> None:
-        """A record that is no event: a mark of time, or a dead letter."""
-        if record.watermark is None or record.value:
+        """A record that is no event: a heartbeat, which changes nothing, a mark of time, or a dead letter."""
+        if record.is_heartbeat:
+            changes.heartbeats.append(record.heartbeat or b"")
+            changes.fates[Fate.HEARTBEAT] += 1
+        elif record.watermark is None or record.value:
             changes.dead.append((record, rejected))
             changes.fates[Fate.DEAD_LETTERED] += 1
         elif 0.0 <= record.watermark <= MAX_TIME:
@@ -219,9 +230,8 @@ class Partition:
 
     def _note_those_ahead(self) -> None:
         until = self.watermark.believed_until
-        for cascade in list(self.store) if math.isfinite(until) else ():
-            if cascade.root_time > until:
-                self.store.note_ahead(cascade.id, until)
+        for cascade_id in self.store.born_after(until) if math.isfinite(until) else ():
+            self.store.note_ahead(cascade_id, until)
 
     def _apply(self, event: Event, changes: Changes, *, heard: bool = False) -> Fate:
         clock = self.watermark

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from graph import Event, decode_event
 from graph.errors import UserError
+from streams.control_records import WATERMARK_HEADER, read_control
 from streams.kafka_clients import kafka_client_config
 from streams.replay_delivery import OrderedDelivery
-from streams.topics import WATERMARK_HEADER, partition_count
+from streams.topics import partition_count
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message, TopicPartition
@@ -218,10 +219,10 @@ class _Copy:
 
     def _note_watermark(self, source: _Source, message: Message) -> None:
         """A mark tells of one source partition; the target's hold events of all, so the earliest of all holds."""
-        mark = dict(message.headers() or []).get(WATERMARK_HEADER)
+        mark = read_control(message.headers()).watermark
         if mark is None:
             return
-        source.watermark = max(source.watermark, float(mark))
+        source.watermark = max(source.watermark, mark)
         earliest = min(one.watermark for one in self._sources.values())
         if earliest > (self._summary.watermark or -math.inf):
             self._summary.watermark = earliest

@@ -14,10 +14,11 @@ import msgspec
 
 from graph import EventFileError, Watermark
 from graph.errors import UserError
+from streams.control_records import WATERMARK_HEADER
 from streams.replay_delivery import LOT_RECORDS, OrderedDelivery
 from streams.replay_position import Position, load_position, save_position
 from streams.replay_records import Record, event_records, raw_records
-from streams.topics import DEFAULT_PREFIX, WATERMARK_HEADER, partition_count
+from streams.topics import DEFAULT_PREFIX, partition_count
 
 DEFAULT_DRAIN_SECONDS: Final = 3600.0
 """How far past the last event the end-of-stream marker sets the watermark: all pending forecasts fall due."""

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
-from confluent_kafka import Message
 
 from graph import Event, Rejected, Watermark, decode_event
 from graph.errors import UserError
 from graph.event_files import read_lines
 from streams.changelog import ChangelogReader, changelog_reader
+from streams.control_records import read_control
 from streams.forecast_file import DRAIN_SECONDS
 from streams.murmur2 import partition_of
 from streams.score_verify import PublishedForecast, RecordedPartition
 from streams.scores import ScoreRecord
 from streams.settings import Settings
-from streams.topics import WATERMARK_HEADER
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -104,18 +103,10 @@ def _events(reader: ChangelogReader, topic: str, number: int, told: Told) -> Ite
     for message in reader.records(topic, number):
         told(1)
         value = message.value() or b""
-        mark = _mark(message)
+        mark = read_control(message.headers()).watermark
         if mark is not None and not value:
             yield mark
             continue
         event = decode_event(value)
         if not isinstance(event, Rejected) and message.key() == event.cascade.encode():
             yield event
-
-
-def _mark(message: Message) -> float | None:
-    headers = dict(message.headers() or [])
-    try:
-        return float(headers[WATERMARK_HEADER])
-    except (KeyError, ValueError):
-        return None

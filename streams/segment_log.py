@@ -16,19 +16,21 @@ from contextlib import contextmanager
 from typing import Final
 
 from graph import Cascade
-from graph.delta import is_whole
 from streams.alerts.standings import Mark, Step
 from streams.alerts.stored import StoredAlerts
-from streams.footprints import Footprint, cost_of, needed_of
+from streams.chunks import Chunk, Chunks
+from streams.footprints import Footprint
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
+from streams.live_chunks import LiveChunks
 from streams.partition import Changes, Partition
 from streams.schedule import Pending
 from streams.segment_parts import joined, split
 from streams.segment_store import SegmentStore
-from streams.segments import KEY, STATE_VERSION, Chunk, Segment, StateError, in_order, pack, unpack
+from streams.segments import KEY, STATE_VERSION, Segment, Waiting, WaitingForecast, in_order, pack, unpack
+from streams.squeezing import StateError
 
 LIFE: Final = 1 << 24
 """Chunks one life of a cascade may have: one a batch, so years of them."""
@@ -44,9 +46,6 @@ MAX_CLEANED_PER_WRITE: Final = 8
 
 DEPARTED_MEMORY_SECONDS: Final = 7 * 86_400.0
 """A cascade that left is remembered for a week of event time, so that a straggler does not start it anew."""
-
-_Waiting = tuple[str, float, float, str]
-"""A forecast to be made, as a segment holds it."""
 
 
 @contextmanager
@@ -70,7 +69,6 @@ class SegmentLog:
         self._sequence = 0
         self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
         self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
-        self._footprints: dict[str, Footprint] = {}
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
@@ -110,9 +108,8 @@ class SegmentLog:
             return self._load(partition)
 
     def _load(self, partition: Partition) -> int:
-        live: dict[str, list[Chunk]] = {}
-        disordered: set[str] = set()
-        pending: dict[tuple[str, float], _Waiting] = {}
+        live = LiveChunks()
+        waiting: list[Waiting] = []
         left: dict[str, float] = {}
         kept: dict[tuple[str, float], Kept] = {}
         learned: bytes | None = None
@@ -122,10 +119,7 @@ class SegmentLog:
         if records:
             self.epoch, newest, value = records[-1]
             self._sequence, self._newest = newest + 1, (KEY.pack(self.epoch, newest), value)
-        stored = list(joined(records))
-        whole = [one for one in stored if one.value is not None]
-        since = unpack(whole[-1].value).unforecast_since if whole and whole[-1].value is not None else math.inf
-        for one in stored:
+        for one in joined(records):
             keys = [KEY.pack(one.epoch, one.sequence + at) for at in range(one.records)]
             self._note(keys, one.stored_bytes)
             if one.value is None:
@@ -133,58 +127,31 @@ class SegmentLog:
             last = unpack(one.value)
             if alerts.take(one.epoch, last):
                 self._alerts_in = keys[0]
-            for chunk in last.chunks:
-                known = live.get(chunk.cascade)
-                if known is None or (chunk.index > known[-1].index and is_whole(chunk.data)):
-                    live[chunk.cascade] = [chunk]
-                else:
-                    if chunk.index < known[-1].index:  # cleaning writes chunks again, later in the log
-                        disordered.add(chunk.cascade)
-                    known.append(chunk)
-            for waiting in last.pending:
-                if waiting[1] >= since:
-                    # Cleaning writes an earlier word again, later in the log: the later event is the one to name.
-                    pending[waiting[:2]] = max(waiting, pending.get(waiting[:2], waiting))
-            for cascade, at in last.left:
-                left[cascade] = at
-                live.pop(cascade, None)
+            live.take(last)
+            waiting.append(last.pending)
+            left.update(last.left)
             # A truth that was written down beside a forecast outlives copies that cleaning made without it.
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
                 learned, self._learned_in = last.learned, keys[0]
-        for cascade in disordered & live.keys():
-            live[cascade] = needed_of(live[cascade])
         if last is not None:
-            self._restore(partition, live, pending, left, last)
+            self._restore(partition, live, left, last)
+            _restore_schedule(partition, waiting, last.unforecast_since)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
             partition.learner.restore(kept.values(), self._learned, last.unforecast_since)
             self._alerts = alerts.snapshot
             alerts.restore(partition.alerts, last.unforecast_since)
         return len(self._segments)
 
-    def _restore(
-        self,
-        partition: Partition,
-        live: dict[str, list[Chunk]],
-        pending: dict[tuple[str, float], _Waiting],
-        left: dict[str, float],
-        last: Segment,
-    ) -> None:
+    def _restore(self, partition: Partition, live: LiveChunks, left: dict[str, float], last: Segment) -> None:
         self.next_offset = last.next_offset
-        max_events = partition.store.max_events_per_cascade
-        for cascade_id, ordered in live.items():
-            partition.store.insert(Cascade.restore([chunk.data for chunk in ordered], max_events=max_events))
-            needed = sum(map(cost_of, ordered))
-            whole = cost_of(ordered[0]) if is_whole(ordered[0].data) else 0
-            self._footprints[cascade_id] = Footprint(ordered[0].index, ordered[-1].index + 1, needed, whole)
-            self.needed_bytes += needed
+        for cascades, needed_bytes in live.restore(partition.store.max_events_per_cascade):
+            self.needed_bytes += needed_bytes
+            partition.store.restore(cascades, last.watermark)
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
         partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
-        for waiting in pending.values():
-            if waiting[0] in self._footprints:
-                partition.schedule.restore(Pending(*waiting))
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
@@ -193,10 +160,9 @@ class SegmentLog:
     async def append(self, partition: Partition, changes: Changes, next_offset: int) -> int:
         """Make a batch durable; returns the bytes written."""
         self.next_offset = next_offset
-        for cascade_id, _ in changes.left:
-            footprint = self._footprints.pop(cascade_id, None)
-            if footprint is not None:
-                self.needed_bytes -= footprint.needed_bytes
+        for departed in changes.departed:
+            if departed.stored is not None:
+                self.needed_bytes -= departed.stored.needed_bytes
         gone = {cascade_id for cascade_id, _ in changes.left}
         touched = [partition.store.get(cascade_id) for cascade_id in changes.touched if cascade_id not in gone]
         chunks: list[Chunk] = []
@@ -212,19 +178,15 @@ class SegmentLog:
         data = cascade.delta()
         if data is None:
             return
-        footprint = self._footprints.get(cascade.id)
+        footprint = cascade.stored
         if footprint is None:
             base = self._sequence * LIFE
-            footprint = self._footprints[cascade.id] = Footprint(base, base)
+            footprint = cascade.stored = Footprint(base, base)
         elif footprint.is_scattered(cascade):
             data = cascade.snapshot()
         chunk = Chunk(cascade.id, footprint.next_index, data)
         self.needed_bytes += footprint.add(chunk)
         chunks.append(chunk)
-
-    def _is_needed(self, chunk: Chunk) -> bool:
-        footprint = self._footprints.get(chunk.cascade)
-        return footprint is not None and chunk.index >= footprint.first_index
 
     async def _write(
         self,
@@ -247,8 +209,8 @@ class SegmentLog:
             partition.watermark.value,
             since,
             self.next_offset,
-            chunks,
-            [(waiting.cascade, waiting.as_of, waiting.event_time, waiting.event) for waiting in pending],
+            Chunks.of(chunks),
+            Waiting.of([(waiting.cascade, waiting.as_of, waiting.event_time, waiting.event) for waiting in pending]),
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
@@ -291,6 +253,7 @@ class SegmentLog:
         again: tuple[list[Step], list[Mark]] = ([], [])
         doomed: list[bytes] = []
         since = partition.unforecast_since()
+        store = partition.store
         reclaimed = 0
         for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
             stored = self.stored_bytes - reclaimed
@@ -302,16 +265,12 @@ class SegmentLog:
             segment = self._read(key)
             if segment is None:
                 continue
-            chunks.extend(chunk for chunk in segment.chunks if self._is_needed(chunk))
-            pending.extend(
-                Pending(*waiting)
-                for waiting in segment.pending
-                if waiting[1] >= since and waiting[0] in self._footprints
-            )
+            chunks.extend(segment.chunks.where(lambda cascade, index: _is_needed(store.stored(cascade), index)))
+            pending.extend(Pending(*waiting) for waiting in segment.pending.since(since) if waiting[0] in store)
             left.extend(
                 (cascade, at)
                 for cascade, at in segment.left
-                if at > partition.watermark.value - DEPARTED_MEMORY_SECONDS and cascade not in self._footprints
+                if at > partition.watermark.value - DEPARTED_MEMORY_SECONDS and cascade not in store
             )
             kept.extend(one for one in segment.kept if partition.learner.is_needed(one, since))
             steps, marks = partition.alerts.journal.needed(segment.steps, segment.marks)
@@ -346,3 +305,19 @@ class SegmentLog:
             records.append((*KEY.unpack(each), value))
         (stored,) = joined(records)
         return None if stored.value is None else unpack(stored.value)
+
+
+def _is_needed(footprint: Footprint | None, index: int) -> bool:
+    return footprint is not None and index >= footprint.first_index
+
+
+def _restore_schedule(partition: Partition, stored: list[Waiting], since: float) -> None:
+    """Put in the forecasts still to be made, once the cascades are there."""
+    pending: dict[tuple[str, float], WaitingForecast] = {}
+    for one in stored:
+        for waiting in one.since(since):
+            # Cleaning writes an earlier word again, later in the log: the later event is the one to name.
+            pending[waiting[:2]] = max(waiting, pending.get(waiting[:2], waiting))
+    for waiting in pending.values():
+        if waiting[0] in partition.store:
+            partition.schedule.restore(Pending(*waiting))

@@ -10,47 +10,60 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 import zstandard
 
-from graph.errors import UserError
 from graph.watermark import Evidence
 from streams.alerts.standings import Mark, Step
+from streams.chunks import Chunk, Chunks
 from streams.kept import Kept
+from streams.squeezing import StateError, damaged, expanded, squeezed
 
-STATE_VERSION: Final = 2
-"""Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on."""
+STATE_VERSION: Final = 3
+"""Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on.
+3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one."""
 
 OLDEST_STATE_VERSION: Final = 1
 """Still read: fields that came later have defaults."""
 
-MAX_CONTENT_BYTES: Final = 1 << 30
-"""A segment is a micro-batch, some megabytes at most; a header that claims more than this is damaged."""
+_ROWS_UNTIL: Final = 2
+"""The last format that held chunks and forecasts to be made one by one."""
+
+CHECKED_SINCE: Final = 2
+"""The first format with checksums."""
 
 KEY: Final = struct.Struct(">IQ")
 """Big-endian, so that the store's byte order is the log's order."""
 
-COMPRESS_ABOVE_BYTES: Final = 512
-"""Small segments do not gain from compression; hashes of ids, most of a segment, do not shrink at all."""
+WaitingForecast = tuple[str, float, float, str]
+"""A forecast to be made: cascade, as_of, event time, event id."""
 
 
-class StateError(UserError):
-    """The stored state cannot be read by this version."""
+class Waiting(msgspec.Struct, array_like=True, frozen=True):
+    """Forecasts to be made, as they were when the segment was written. Nearly all are out by the time it is read."""
 
+    until: float = -math.inf  # the latest as_of of them
+    squeezed: bytes = b""
 
-class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one cascade gained in one batch; ``index`` orders the cascade's chunks.
+    @classmethod
+    def of(cls, waiting: Sequence[WaitingForecast]) -> Waiting:
+        """Not read again until somebody needs one of them."""
+        if not waiting:
+            return cls()
+        return cls(max(as_of for _, as_of, _, _ in waiting), squeezed(_encode(waiting)))
 
-    A cascade counts its chunks from a base of its own (`LIFE` times the sequence of the segment in which its life
-    began), so that an id which left and came back never mixes its two lives.
-    """
-
-    cascade: str
-    index: int
-    data: bytes
+    def since(self, as_of: float) -> Iterator[WaitingForecast]:
+        """Those as of ``as_of`` or later. Raises StateError where they are damaged."""
+        if self.until < as_of or not self.squeezed:
+            return iter(())
+        try:
+            found = _decode_waiting(expanded(self.squeezed))
+        except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
+            raise damaged(str(error)) from None
+        return (one for one in found if one[1] >= as_of)
 
 
 class Segment(msgspec.Struct, array_like=True, frozen=True):
@@ -60,8 +73,8 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     watermark: float
     unforecast_since: float
     next_offset: int
-    chunks: list[Chunk]
-    pending: list[tuple[str, float, float, str]]  # cascade, as_of, event time, event id
+    chunks: Chunks
+    pending: Waiting
     left: list[tuple[str, float]]  # cascade, event time at which it left
     # Later additions come last and have defaults, so that segments without them can be read.
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
@@ -73,6 +86,30 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     marks: list[Mark] = []  # posts with open alerts that left memory
 
 
+class _InRows(msgspec.Struct, array_like=True, frozen=True):
+    """A segment up to format `_ROWS_UNTIL`, which held an object for each chunk and each forecast."""
+
+    version: int
+    watermark: float
+    unforecast_since: float
+    next_offset: int
+    chunks: list[Chunk]
+    pending: list[WaitingForecast]
+    left: list[tuple[str, float]]
+    kept: list[Kept] = []
+    learned: bytes | None = None
+    clock: Evidence | None = None
+    heard_until: float = -math.inf
+    alerts: bytes | None = None
+    steps: list[Step] = []
+    marks: list[Mark] = []
+
+    def in_columns(self) -> Segment:
+        """The same as a later format has it."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Segment(**{**fields, "chunks": Chunks.of(self.chunks), "pending": Waiting.of(self.pending)})
+
+
 class _Version(msgspec.Struct, array_like=True, frozen=True):
     """The first field of a segment of any version; the others are stepped over."""
 
@@ -81,19 +118,16 @@ class _Version(msgspec.Struct, array_like=True, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
+_decode_rows = msgspec.msgpack.Decoder(_InRows).decode
+_decode_waiting = msgspec.msgpack.Decoder(list[WaitingForecast]).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
-_compress = zstandard.ZstdCompressor(level=1).compress
-_decompress = zstandard.ZstdDecompressor().decompress
-_PLAIN: Final = b"\x00"
-_ZSTD: Final = b"\x01"
 _CHECKED: Final = b"\x02"
 _CHECKSUM: Final = struct.Struct(">I")
 
 
 def pack(segment: Segment) -> bytes:
     """Bytes of a segment: a mark and a checksum (CRC-32) of the rest, a byte for the encoding, then the content."""
-    raw = _encode(segment)
-    content = _PLAIN + raw if len(raw) < COMPRESS_ABOVE_BYTES else _ZSTD + _compress(raw)
+    content = squeezed(_encode(segment))
     return _CHECKED + _CHECKSUM.pack(zlib.crc32(content)) + content
 
 
@@ -102,12 +136,14 @@ def unpack(value: bytes) -> Segment:
     try:
         raw = _content(value)
         version = _decode_version(raw).version
-        if version in range(OLDEST_STATE_VERSION, STATE_VERSION + 1):
+        if version in range(OLDEST_STATE_VERSION, _ROWS_UNTIL + 1):
+            return _decode_rows(raw).in_columns()
+        if version == STATE_VERSION:
             return _decode(raw)
     except (zstandard.ZstdError, msgspec.DecodeError, IndexError, ValueError, RecursionError) as error:
-        raise _damaged(str(error)) from None
+        raise damaged(str(error)) from None
     if version < OLDEST_STATE_VERSION:
-        raise _damaged("no format has such a number")
+        raise damaged("no format has such a number")
     raise StateError(
         f"the stored state is of format {version} and this version reads up to {STATE_VERSION}: "
         "run the version that wrote it, or a later one"
@@ -115,24 +151,13 @@ def unpack(value: bytes) -> Segment:
 
 
 def _content(value: bytes) -> bytes:
-    """The encoded segment, its checksum verified where it has one (format 2 on)."""
+    """The encoded segment, its checksum verified where it has one (format `CHECKED_SINCE` on)."""
     if value[:1] == _CHECKED:
         start = 1 + _CHECKSUM.size
         if len(value) < start or _CHECKSUM.unpack_from(value, 1)[0] != zlib.crc32(value[start:]):
             raise ValueError("its checksum does not match")
         value = value[start:]
-    if value[:1] != _ZSTD:
-        return value[1:]
-    if zstandard.frame_content_size(value[1:]) > MAX_CONTENT_BYTES:
-        raise ValueError("it claims an impossible size")
-    return _decompress(value[1:])
-
-
-def _damaged(why: str) -> StateError:
-    return StateError(
-        f"a state segment is damaged ({why}); remove the data directory to rebuild it from the changelog, or start "
-        "with another app_id to rebuild it from the events"
-    )
+    return expanded(value)
 
 
 def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, bytes]]:
@@ -156,5 +181,5 @@ def _position(key: bytes) -> tuple[int, int]:
     try:
         epoch, sequence = KEY.unpack(key)
     except struct.error:
-        raise _damaged(f"its key has {len(key)} bytes, not {KEY.size}") from None
+        raise damaged(f"its key has {len(key)} bytes, not {KEY.size}") from None
     return epoch, sequence

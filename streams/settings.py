@@ -190,6 +190,12 @@ class Settings(BaseSettings):
     idle_after_seconds: float = Field(
         30.0, gt=0, description="Wall time without events before a live partition is idle."
     )
+    heartbeat_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="Wall time between two heartbeats, records that a worker sends through each of its partitions to "
+        "know that the whole way is open; 0: none.",
+    )
     live_within_seconds: float = Field(
         300.0,
         gt=0,

@@ -121,7 +121,7 @@ def _places(cascade_id: str, held: Mapping[bytes, StoredSegment]) -> list[Place]
     for stored in joined(in_order((key, segment.value) for key, segment in held.items())):
         if stored.value is None:
             continue
-        chunks = [chunk for chunk in unpack(stored.value).chunks if chunk.cascade == cascade_id]
+        chunks = list(unpack(stored.value).chunks.where(lambda cascade, _: cascade == cascade_id))
         if chunks:
             offset = held[KEY.pack(stored.epoch, stored.sequence)].offset
             bytes_ = sum(len(chunk.data) for chunk in chunks)

@@ -14,10 +14,10 @@ from confluent_kafka import Message
 
 from graph import Cascade
 from streams.changelog import ChangelogReader, changelog_reader
+from streams.control_records import read_control
 from streams.partition import Partition, Record
 from streams.settings import Settings
 from streams.state_export import load_partition
-from streams.topics import WATERMARK_HEADER
 
 BATCH_RECORDS = 2000
 
@@ -130,13 +130,9 @@ def _verify(
 
 
 def _record(message: Message) -> Record:
-    headers = dict(message.headers() or [])
-    mark = headers.get(WATERMARK_HEADER)
-    try:
-        watermark = None if mark is None else float(mark)
-    except ValueError:
-        watermark = None
-    return Record(message.value() or b"", message.key(), watermark, message.offset() or 0)
+    said = read_control(message.headers())
+    value, offset = message.value() or b"", message.offset() or 0
+    return Record(value, message.key(), said.watermark, offset, heartbeat=said.heartbeat)
 
 
 def _facts(cascade: Cascade) -> dict[str, float]:

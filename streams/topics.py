@@ -16,9 +16,6 @@ from streams.kafka_security import KafkaSecurity
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-WATERMARK_HEADER: Final = "cascadecast-watermark"
-"""On an empty record of the events topic: no event of that partition before this event time will follow."""
-
 DEFAULT_PREFIX: Final = "social"
 
 DEFAULT_PARTITIONS: Final = 8

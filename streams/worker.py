@@ -21,6 +21,7 @@ from streams.alerts.telling import tell_partitions
 from streams.answers import give_to_learners
 from streams.continuity import Continuity
 from streams.dead_letters import dead_letter_headers
+from streams.heartbeat import Heartbeats
 from streams.inference import ForecastService, ModelRun
 from streams.learning import NOTHING, Unscored
 from streams.lineup import Role
@@ -82,6 +83,7 @@ class Assigned:
     flow: Continuity
     arrivals: deque[tuple[float, float]] = field(default_factory=deque)  # (watermark reached, broker time of the batch)
     last_arrival_wall: float = field(default_factory=time.time)
+    last_event_wall: float = field(default_factory=time.time)  # heartbeats left out: they end no idleness
     last_record_time: float = math.nan  # broker time of the last record taken in
     live: bool = False
     skipped_seen: dict[Skipped, int] = field(default_factory=dict)
@@ -115,8 +117,10 @@ class WorkerCore:
         metrics: WorkerMetrics,
         outputs: Outputs | None = None,
         rules: RuleBook | None = None,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
-        """``outputs`` None: through ``publisher``, at least once. ``rules`` None: no alerts."""
+        """``outputs`` None: through ``publisher``, at least once. ``rules`` None: no alerts. ``heartbeats`` None: those
+        that come are passed over."""
         self._settings = settings
         self._service = service
         self._rules = rules or RuleBook()
@@ -125,6 +129,7 @@ class WorkerCore:
         self._source = source
         self._open_store = open_store
         self.metrics = metrics
+        self._heartbeats = heartbeats
         self.assigned: dict[int, Assigned] = {}
         self.to_recover: set[int] = set()  # ours, and not read yet
         self.ready = False
@@ -206,11 +211,12 @@ class WorkerCore:
             return
         await self._outputs.take_over(number)
         await segments.open_epoch(partition)
-        # Without any state the events are read from their beginning, whatever was once committed.
-        position = segments.next_offset if segments.next_offset >= 0 else await self._source.earliest(number)
+        position = await self._goes_on_at(number, segments.next_offset)
         self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
         self.to_recover.discard(number)
         one.live = self._is_live(partition)
+        if self._heartbeats is not None:
+            self._heartbeats.begin(number)
         seconds = time.perf_counter() - started
         self.metrics.recovery.labels(str(number)).set(seconds)
         self._show(one)
@@ -222,10 +228,24 @@ class WorkerCore:
             seconds=round(seconds, 3),
         )
 
+    async def _goes_on_at(self, number: int, next_offset: int) -> int:
+        """Where to read on. Without any state that is the events' beginning, whatever was once committed; and so it is
+        where the topic ends before the state does: it was made anew, and the broker's time tells what is new."""
+        end = await self._source.end(number) if next_offset >= 0 else None
+        if end is not None and end < next_offset:
+            log.warning(
+                "the events topic is another than that of the state", partition=number, end=end, state=next_offset
+            )
+        elif next_offset >= 0:
+            return next_offset
+        return await self._source.earliest(number)
+
     async def disown(self, number: int) -> None:
         """Forget a partition: another worker has it, or may have had it."""
         if self.assigned.pop(number, None) is not None:
             self.metrics.forget_partition(number)
+            if self._heartbeats is not None:
+                self._heartbeats.end(number)
             await self._outputs.release(number)
 
     # --- records in
@@ -255,6 +275,8 @@ class WorkerCore:
         async with one.lock:
             partition = one.partition
             one.last_arrival_wall = time.time()
+            if not all(record.is_heartbeat for record in arriving):
+                one.last_event_wall = one.last_arrival_wall
             records, rewind = one.flow.admit(arriving, time.monotonic())
             if rewind is not None:
                 await self._rewind(one, rewind)
@@ -271,11 +293,22 @@ class WorkerCore:
             self.metrics.changelog_bytes.inc(written)
         self._count(changes, len(records))
         one.last_record_time = records[-1].timestamp
+        self._note_arrival(one, records)
+        if self._heartbeats is not None:
+            self._heartbeats.durable(partition.number, changes.heartbeats, partition.watermark.value)
+        self._show(one)
+        self._wake.set()
+
+    def _note_arrival(self, one: Assigned, records: Sequence[Record]) -> None:
+        """What follows from events, and not from heartbeats: by these a quiet partition would never be idle."""
+        last = next((record for record in reversed(records) if not record.is_heartbeat), None)
+        if last is None:
+            return
+        partition = one.partition
         one.live = self._is_live(partition)
         if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
             one.arrivals.append((partition.watermark.value, records[-1].timestamp))
-        self._show(one)
-        self._wake.set()
+        self.metrics.last_event.labels(str(partition.number)).set(last.timestamp)
 
     async def _rewind(self, one: Assigned, offset: int) -> None:
         log.warning("records were passed over; reading again", partition=one.partition.number, offset=offset)
@@ -356,6 +389,7 @@ class WorkerCore:
             alerted = self._tell_alerts((), ()) if not dues else []
             if not dues and not matured and not alerted:
                 self._wake.clear()
+                await self._see_heartbeats_out()
                 if not self._anything_due():
                     await self._wake.wait()
                 continue
@@ -462,8 +496,25 @@ class WorkerCore:
             if run.role is Role.CHAMPION:
                 self.board.add(run.model, run.records)
         self.rounds_done += 1
+        await self._see_heartbeats_out()
         async with self._progress:
             self._progress.notify_all()
+
+    async def _see_heartbeats_out(self) -> None:
+        """Of partitions whose outputs are out, up to what was due when a heartbeat was taken in."""
+        if self._heartbeats is None:
+            return
+        for one in list(self.assigned.values()):
+            partition, out_before = one.partition, one.partition.out_before(())
+            sent = self._heartbeats.at_the_end(partition.number, out_before)
+            if sent is None:
+                continue
+            try:
+                await self._outputs.note(partition.number, out_before)
+            except SupersededError:
+                await self._drop_superseded(partition)
+            else:
+                self._heartbeats.arrived(partition.number, sent)
 
     async def _publish_share(self, share: Share) -> None:
         partition = share.partition
@@ -526,10 +577,9 @@ class WorkerCore:
         """Advance the watermark of idle live partitions from the wall clock; refresh the gauges."""
         now = time.time()
         for one in list(self.assigned.values()):
-            silence = now - one.last_arrival_wall
-            if one.live and silence > self._settings.idle_after_seconds:
+            if one.live and now - one.last_event_wall > self._settings.idle_after_seconds:
                 await self._advance(one, now - self._settings.allowed_lateness_seconds)
-            await self._read_on(one, silence)
+            await self._read_on(one, now - one.last_arrival_wall)
             self._show(one)
         self.metrics.show_open_alerts(one.partition.alerts.open_now() for one in self.assigned.values())
 

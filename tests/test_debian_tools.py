@@ -117,3 +117,10 @@ def test_what_cannot_be_had_is_said_with_the_mend(without_apt: Path, monkeypatch
         NotToBeHadError, match=r"no apt-get; no package is pinned for pdp11\); .*apt install prometheus$"
     ):
         find_tool("promtool")
+
+
+def test_a_test_that_needs_it_is_skipped_with_the_reason(without_apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian_tools.platform, "machine", lambda: "pdp11")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.skip.Exception, match="apt install prometheus"):
+        debian_tools.debian_tool("promtool")

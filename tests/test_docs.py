@@ -35,6 +35,7 @@ DOCUMENTS = [
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
     ROOT / "deploy" / "README.md",
+    ROOT / "deploy" / "runbook.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 CARDS = sorted((ROOT / "forecasters" / "weights").glob("*/*/card.md"))

@@ -158,6 +158,40 @@ PIPELINE = Board(
             ],
         ),
         Row(
+            "Heartbeat",
+            "is the whole way open?",
+            [
+                lines(
+                    "Since the last heartbeat",
+                    "That went the whole way, by partition: from the events topic to the outputs.",
+                    "s",
+                    Query(
+                        f"time() - max by (partition) (cascadecast_heartbeat_last_success_timestamp_seconds{{{ALL}}})",
+                        "partition {{partition}}",
+                    ),
+                    alarm=600,
+                ),
+                lines(
+                    "Heartbeat, nine in ten",
+                    "Take less from their sending until Kafka had them, they were durable, and what was due was out.",
+                    "s",
+                    Query(
+                        f"histogram_quantile(0.9, sum by (stage, le) "
+                        f"(rate(cascadecast_heartbeat_seconds_bucket{{{ALL}}}[{WINDOW}])))",
+                        "{{stage}}",
+                    ),
+                ),
+                lines(
+                    "Heartbeats lost",
+                    "By reason; refused means that the worker may not write to the events topic and sends none.",
+                    "cps",
+                    Query(
+                        f"sum by (reason) (rate(cascadecast_heartbeats_lost_total{{{ALL}}}[{WINDOW}]))", "{{reason}}"
+                    ),
+                ),
+            ],
+        ),
+        Row(
             "Cost",
             "where does the time go?",
             [

@@ -68,10 +68,6 @@ class Audience:
         reshared = UserEvents.of(curves.users[real], times[real])
         reached = received.before(curves.users, times).astype(np.float64)
         busy = np.log1p(reshared.before(curves.users, times))
-        names, who = np.unique(curves.users, return_inverse=True)
-        _, first = np.unique(curves.posts * len(names) + who, return_index=True)
-        new = np.zeros(len(times))
-        new[first] = 1.0
         return cls(
             received,
             UserEvents.of(curves.root_users, curves.root_times),
@@ -79,8 +75,17 @@ class Audience:
             _running(reached * curves.steps),
             _running(np.log1p(reached) * curves.steps),
             _running(busy * curves.steps),
-            _running(new),
+            newcomers(curves),
         )
+
+
+def newcomers(curves: GrowthCurves) -> Floats:
+    """How many of the changes before each place, (E + 1,), were by somebody new to the post."""
+    names, who = np.unique(curves.users, return_inverse=True)
+    _, first = np.unique(curves.posts * len(names) + who, return_index=True)
+    new = np.zeros(len(curves.users))
+    new[first] = 1.0
+    return _running(new)
 
 
 def _running(values: Floats) -> Floats:

@@ -25,6 +25,11 @@ PRIOR_POSTS: Final = 3.0
 LEAST_RESHARES: Final = 2
 """Of one who reshared once, the prior says three quarters anyway; and most users of a large file reshare once."""
 
+GRAIN: Final = 2.0**-20
+"""What is summed over reshares is a multiple of it: then sums are exact, and neither the order of equal times nor the
+other posts of a file or of a worker change a bit.
+"""
+
 EFFECT_NAMES: Final = ("author_effect", "author_log_known", "author_reshare_effect", "effect", "log_known")
 
 
@@ -81,7 +86,7 @@ class UserEffects:
         some = np.maximum(curves.counts(posts, ages), 0) + 1.0
         means = []
         for values in (effect, known):
-            running = np.concatenate([[0.0], np.cumsum(values * curves.steps)])
+            running = np.concatenate([[0.0], np.cumsum(np.round(values / GRAIN) * GRAIN * curves.steps)])
             means.append((running[places] - running[starts]) / some)
         authors = curves.root_users[posts]
         return np.column_stack([*self.authors.look_up(authors), self.resharers.look_up(authors)[0], *means])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 from forecasters.alerting.figures import average_precision, precision_at, resampled, weighted_average_precision
 from forecasters.alerting.growth_curves import GrowthCurves
 from forecasters.alerting.lead_times import PRECISIONS
-from forecasters.alerting.plan import RANKER, AlertPlan
-from forecasters.alerting.trial import RATE, TODAY, TODAY_WALKED, Progress, Target, Trial, run_trial
+from forecasters.alerting.plan import AlertPlan
+from forecasters.alerting.trial import RATE, TODAY, TODAY_WALKED, Progress, Target, Trial, judge_today, run_trial
 from forecasters.bootstrap import interval
 from graph import Cascade
 
@@ -51,13 +53,7 @@ def evaluate_alerts(
     by_id = {cascade.id: cascade for cascade in cascades}
     # Without chance in the split or in a model one seed says it all.
     seeds = plan.seeds if plan.split == "random" or (plan.split == "time" and plan.models) else plan.seeds[:1]
-    trials = []
-    for done, seed in enumerate(seeds):
-
-        def told(share: float, text: str, done: int = done) -> None:
-            tell(LAYING_OUT + (1.0 - LAYING_OUT) * (done + share) / len(seeds), text)
-
-        trials.append(run_trial(curves, by_id, plan, seed, told))
+    trials = _trials(curves, by_id, plan, seeds, tell)
     about = {"data": data, "split": plan.split, "horizon_seconds": plan.horizon_seconds, "seeds": list(seeds)}
     rules = (*TODAY, *plan.models)
     rows = [
@@ -66,7 +62,7 @@ def evaluate_alerts(
         for share in plan.shares
         for row in _age_rows(trials, rules, age, share, plan.horizon_seconds)
     ]
-    walked = (*TODAY_WALKED, *([RANKER] if plan.trains_ranker else []))
+    walked = (*TODAY_WALKED, *plan.rankers)
     rows += [
         {**row, **about}
         for share in plan.shares
@@ -74,6 +70,26 @@ def evaluate_alerts(
         for row in _stream_rows(trials, walked, share, target, plan.horizon_seconds)
     ]
     return AlertEvaluation(rows, trials, curves)
+
+
+def _trials(
+    curves: GrowthCurves, cascades: Mapping[str, Cascade], plan: AlertPlan, seeds: Sequence[int], tell: Progress
+) -> list[Trial]:
+    """A trial of each seed, on as many cores as there are; the same whatever their number."""
+    today = judge_today(curves, plan, seeds[0]) if plan.split != "random" else None  # else each has parts of its own
+    done = dict.fromkeys(seeds, 0.0)
+
+    def trial_of(seed: int) -> Trial:
+        def told(share: float, text: str) -> None:
+            done[seed] = share
+            tell(LAYING_OUT + (1.0 - LAYING_OUT) * sum(done.values()) / len(done), text)
+
+        return run_trial(curves, cascades, plan, seed, told, today)
+
+    # Rankers train in LightGBM and numpy, which let other threads run; forecasters draw from torch's one generator.
+    alone = plan.models != plan.rankers
+    with ThreadPoolExecutor(1 if alone else min(len(seeds), os.cpu_count() or 1)) as pool:
+        return list(pool.map(trial_of, seeds))
 
 
 def _age_rows(

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.alerting.audience import DAY_SECONDS, Audience
+from forecasters.alerting.audience import DAY_SECONDS, Audience, newcomers
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ FIRST_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0)
 MONDAY_SECONDS: Final = 4 * DAY_SECONDS
 """1970-01-05, the first Monday of the epoch."""
 
-FEATURE_NAMES: Final = (
+GROWTH_NAMES: Final = (
     "log_count", "log_age",
     *(f"log_count_in_part_{part}" for part in range(1, PARTS)),
     *(f"share_by_{share:g}_of_age" for share in SHARES),
@@ -35,18 +35,27 @@ FEATURE_NAMES: Final = (
     "log_silence", "silence_share", "log_first_age", "median_age_share",
     "distinct_share", "direct_share", "log_followers", "verified",
     "day_sin", "day_cos", "week_sin", "week_cos",
+)  # fmt: skip
+"""What a post shows on its own."""
+PEOPLE_NAMES: Final = (
     "author_log_received", "author_log_received_in_a_day", "author_log_posts", "author_received_each",
     "author_log_reshared", "log_reach", "mean_log_reach", "mean_log_activity",
 )  # fmt: skip
+"""What all other posts of the stream tell of its people."""
 
 
-def ranking_features(curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats) -> Floats:
-    """The features (B, F) of posts (B,) at ages (B,) in seconds, above 0; finite, functions of what came before."""
-    return np.column_stack([*_growth(curves, audience, posts, ages), *_people(curves, audience, posts, ages)])
+def ranking_features(curves: GrowthCurves, audience: Audience | None, posts: Ints, ages: Floats) -> Floats:
+    """The features (B, F) of posts (B,) at ages (B,) in seconds, above 0; finite, functions of what came before.
+
+    Those of `GROWTH_NAMES`, and with the ``audience`` of ``curves`` those of `PEOPLE_NAMES`.
+    """
+    new = newcomers(curves) if audience is None else audience.distinct
+    people = () if audience is None else _people(curves, audience, posts, ages)
+    return np.column_stack([*_growth(curves, new, posts, ages), *people])
 
 
-def _growth(curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats) -> Iterator[Floats]:
-    """The columns that a post shows on its own."""
+def _growth(curves: GrowthCurves, new: Floats, posts: Ints, ages: Floats) -> Iterator[Floats]:
+    """The columns that a post shows on its own; ``new`` are the `newcomers`."""
     places, starts = curves.places(posts, ages), curves.starts[posts]
     count = curves.counts(posts, ages)
     some = np.maximum(count, 1)
@@ -66,7 +75,7 @@ def _growth(curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats)
     yield from (np.log1p(silence), silence / ages)
     yield np.log1p(np.where(changed, known[starts], ages))
     yield np.where(changed, known[starts + (places - starts) // 2], ages) / ages
-    yield (audience.distinct[places] - audience.distinct[starts]) / some
+    yield (new[places] - new[starts]) / some
     direct = np.concatenate([[0], np.cumsum(curves.direct * curves.steps)])
     yield (direct[places] - direct[starts]) / some
     yield np.nan_to_num(np.log1p(curves.root_followers[posts]), nan=-1.0)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from forecasters.dataset import DatasetError
 from forecasters.labels import label_of
-from graph import Cascade
+from graph import Cascade, CascadeView
 from graph.changes import size_changes
 
 Floats = NDArray[np.float64]
@@ -67,17 +67,67 @@ class GrowthCurves:
             direct.append(changes.direct[:kept])
             if progress is not None and not done % 1024:
                 progress(done / len(ordered))
+        return cls._joined(
+            tuple(cascade.id for cascade in ordered),
+            horizon_seconds,
+            np.array([cascade.root_time for cascade in ordered]),
+            np.array([_root_user(cascade) for cascade in ordered], dtype=np.uint64),
+            _known([cascade.root_followers for cascade in ordered]),
+            _known([cascade.root_verified for cascade in ordered]),
+            (ages, steps, users, direct),
+        )
+
+    @classmethod
+    def of_views(cls, views: Sequence[CascadeView], horizon_seconds: float) -> Self:
+        """The curves as far as views show them, in the order of the views: what a live post is asked about.
+
+        They are those of the whole cascades up to there, but for a reshare that was taken back: a view does not know
+        that it ever was.
+        """
+        ages, steps, users, direct = [], [], [], []
+        for view in views:
+            reshared = view.reshares
+            counted = np.repeat(view.binned_ages, view.binned_counts)
+            age = np.concatenate([view.ages[reshared], counted])
+            order = np.argsort(age, kind="stable")
+            ages.append(age[order])
+            steps.append(np.ones(len(age), np.int64))
+            users.append(np.concatenate([view.users[reshared], np.zeros(len(counted), np.uint64)])[order])
+            direct.append(np.concatenate([view.parents[reshared] == 0, np.ones(len(counted), np.bool_)])[order])
+        return cls._joined(
+            tuple(view.cascade for view in views),
+            horizon_seconds,
+            np.array([view.root_time for view in views]),
+            np.array([view.users[0] for view in views], dtype=np.uint64),
+            _known([view.root_followers for view in views]),
+            _known([view.root_verified for view in views]),
+            (ages, steps, users, direct),
+        )
+
+    @classmethod
+    def _joined(
+        cls,
+        ids: tuple[str, ...],
+        horizon_seconds: float,
+        root_times: Floats,
+        root_users: NDArray[np.uint64],
+        root_followers: Floats,
+        root_verified: Floats,
+        changes: tuple[list[Floats], list[Ints], list[NDArray[np.uint64]], list[NDArray[np.bool_]]],
+    ) -> Self:
+        """``changes`` are ages, steps, users and directness of each post's changes."""
+        ages, steps, users, direct = changes
         starts = np.concatenate([[0], np.cumsum([len(part) for part in ages])]).astype(np.int64)
-        posts = np.repeat(np.arange(len(ordered)), np.diff(starts))
+        posts = np.repeat(np.arange(len(ids)), np.diff(starts))
         flat_ages = np.concatenate([np.zeros(0), *ages])
         flat_steps = np.concatenate([np.zeros(0, np.int64), *steps])
         return cls(
-            ids=tuple(cascade.id for cascade in ordered),
+            ids=ids,
             horizon_seconds=horizon_seconds,
-            root_times=np.array([cascade.root_time for cascade in ordered]),
-            root_users=np.array([_root_user(cascade) for cascade in ordered], dtype=np.uint64),
-            root_followers=_known([cascade.root_followers for cascade in ordered]),
-            root_verified=_known([cascade.root_verified for cascade in ordered]),
+            root_times=root_times,
+            root_users=root_users,
+            root_followers=root_followers,
+            root_verified=root_verified,
             starts=starts,
             ages=flat_ages,
             steps=flat_steps,

@@ -14,6 +14,8 @@ from graph.errors import UserError
 
 TRAINING_SHARE: Final = 0.7
 RANKER: Final = "ranker"
+RANKER_OF_POST: Final = "ranker:post"
+"""Without what other posts tell of the people: the kind that a worker uses, so the kind that is stored."""
 STORED: Final = "blend"
 """What stands beside today's rules where nothing is trained."""
 LEAST_TEST_POSTS: Final = 20
@@ -21,7 +23,7 @@ LEAST_TEST_POSTS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class AlertPlan:
-    """``models`` are rules beside those of today: `RANKER`, or specs of forecasters, which rank by expected size."""
+    """``models`` are rules beside those of today: rankers, or specs of forecasters, which rank by expected size."""
 
     observe_seconds: tuple[float, ...]
     horizon_seconds: float
@@ -30,17 +32,20 @@ class AlertPlan:
     seeds: tuple[int, ...] = (0, 1, 2)
     models: tuple[str, ...] = (RANKER,)
 
-    def __post_init__(self) -> None:
-        if self.split == "all" and RANKER in self.models:
-            raise UserError(
-                f"--split all trains nothing, and the {RANKER} has to be trained; use --split time, or --models "
-                "with stored models such as blend"
-            )
+    @property
+    def rankers(self) -> tuple[str, ...]:
+        """Those of the models that are rankers: with split "all" stored ones, as ``ranker`` or ``ranker@version``."""
+        return tuple(model for model in self.models if is_ranker(model))
 
     @property
     def trains_ranker(self) -> bool:
         """Whether LightGBM is needed."""
-        return RANKER in self.models
+        return self.split != "all" and bool(self.rankers)
+
+
+def is_ranker(model: str) -> bool:
+    """Whether it is one of the rankers, rather than a forecaster."""
+    return model in (RANKER, RANKER_OF_POST) or model.partition("@")[0] == RANKER
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
@@ -63,7 +68,12 @@ def chosen_rules(text: str | None, split: EvaluationSplit) -> tuple[str, ...]:
     if text is None:
         return (STORED,) if split == "all" else (RANKER,)
     names = [name.strip() for name in text.split(",")]
-    forecasters = [name for name in names if name != RANKER]
+    for name in filter(is_ranker, names):
+        if split == "all" and name == RANKER_OF_POST:
+            raise UserError(f"--split all trains nothing; name a stored ranker: --models {RANKER}")
+        if split != "all" and "@" in name:
+            raise UserError(f"--split {split} trains its own; --split all judges the stored {name}")
+    forecasters = [name for name in names if not is_ranker(name)]
     if forecasters:
         chosen_models(",".join(forecasters), split)
     return tuple(dict.fromkeys(names))

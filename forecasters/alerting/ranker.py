@@ -14,7 +14,7 @@ from forecasters.alerting.anchor import count_slope
 from forecasters.alerting.audience import Audience
 from forecasters.alerting.chances import Chances
 from forecasters.alerting.effects import EFFECT_NAMES, UserEffects, out_of_fold_features
-from forecasters.alerting.features import FEATURE_NAMES, ranking_features
+from forecasters.alerting.features import GROWTH_NAMES, PEOPLE_NAMES, ranking_features
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
 from forecasters.alerting.levels import reaches_top
 from forecasters.alerting.stage import Stage
@@ -22,11 +22,12 @@ from forecasters.dataset import DatasetError
 from forecasters.errors import ModelStoreError
 from forecasters.model_files import CARD_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.promotions import replace_text
+from graph import CascadeView
 
 Floats = NDArray[np.float64]
 
 LEAST_POSTS: Final = 100
-LOG_COUNT: Final = FEATURE_NAMES.index("log_count")
+LOG_COUNT: Final = GROWTH_NAMES.index("log_count")
 CALIBRATION_SHARE: Final = 0.2
 """The newest training posts, on which the count's say and the chances are fitted to scores that have not seen them."""
 SWITCH_SECONDS: Final = 7200.0
@@ -56,16 +57,37 @@ class AlertRanker:
     Squared errors of log sizes care for the many small posts as much as for the top. On the tail score a post that half
     as many exceed is one step higher wherever it stands, so what is learned is the order near the top.
 
+    With ``reads_stream`` it reads what all other posts have shown of the people up to the moment. Without, a post is
+    scored by itself: a worker sees some partitions only, and where a post lies must not decide its rank.
+
     Training needs the ``train`` extra (LightGBM); scores need numpy only. Deterministic given a seed.
     """
 
-    name: ClassVar[str] = "alert-ranker"
+    name: ClassVar[str] = "ranker"
+    version: str = "0"
 
     stages: tuple[Stage, ...]
     chances: tuple[Chances, ...]
     count_slopes: tuple[float, ...]
     effects: UserEffects
     horizon_seconds: float
+
+    def __init__(self, *, reads_stream: bool = True) -> None:
+        self.reads_stream = reads_stream
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what it reads, in their order."""
+        return (*GROWTH_NAMES, *(PEOPLE_NAMES if self.reads_stream else ()), *EFFECT_NAMES)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The top shares whose chances it tells."""
+        return tuple(self.chances[0].coefficients)
+
+    def audience_of(self, curves: GrowthCurves) -> Audience | None:
+        """What it has to be told of all of ``curves``; None where it scores a post by itself."""
+        return Audience.of(curves) if self.reads_stream else None
 
     def fit(self, curves: GrowthCurves, posts: Ints, shares: Sequence[float], *, seed: int = 0) -> Self:
         """Learn from ``posts`` (places in ``curves``) and what all of ``curves`` show before each moment.
@@ -77,7 +99,7 @@ class AlertRanker:
             raise DatasetError(f"{len(posts)} posts to train on, {LEAST_POSTS} are needed; give a larger file")
         posts = np.sort(posts)
         self.horizon_seconds = curves.horizon_seconds
-        audience = Audience.of(curves)
+        audience = self.audience_of(curves)
         spans = (YOUNG, OLD) if curves.horizon_seconds > SWITCH_SECONDS else (YOUNG,)
         newest = posts[round((1.0 - CALIBRATION_SHARE) * len(posts)) :]
         self._fit_stages(curves, audience, posts[: len(posts) - len(newest)], spans, seed)
@@ -95,7 +117,7 @@ class AlertRanker:
         return self
 
     def _fit_stages(
-        self, curves: GrowthCurves, audience: Audience, posts: Ints, spans: Sequence[Span], seed: int
+        self, curves: GrowthCurves, audience: Audience | None, posts: Ints, spans: Sequence[Span], seed: int
     ) -> None:
         """Everything but the chances."""
         y = tail_scores(curves.finals(), posts)
@@ -109,7 +131,7 @@ class AlertRanker:
         self.stages = tuple(stages)
         self.effects = UserEffects.of(curves, posts)
 
-    def _features(self, curves: GrowthCurves, audience: Audience, posts: Ints, ages: Floats) -> Floats:
+    def _features(self, curves: GrowthCurves, audience: Audience | None, posts: Ints, ages: Floats) -> Floats:
         own = ranking_features(curves, audience, posts, ages)
         return np.column_stack([own, self.effects.features(curves, posts, ages)])
 
@@ -119,7 +141,7 @@ class AlertRanker:
 
     def scores(self, curves: GrowthCurves, posts: Ints, ages: Floats, *, audience: Audience | None = None) -> Floats:
         """Scores (B,) of posts at ages (s, above 0), the count has its say; ``audience`` is that of ``curves``."""
-        X = self._features(curves, audience or Audience.of(curves), posts, ages)
+        X = self._features(curves, audience or self.audience_of(curves), posts, ages)
         found, which = np.empty(len(posts)), self._stage_of(ages)
         for i, stage in enumerate(self.stages):
             found[which == i] = stage.predict(X[which == i]) + self.count_slopes[i] * X[which == i, LOG_COUNT]
@@ -138,12 +160,27 @@ class AlertRanker:
         """The chances (B,) that posts at ages end in the top ``share``; raises `KeyError` for one not fitted."""
         return self.chances_of(self.scores(curves, posts, ages, audience=audience), ages, share)
 
+    def score_of_view(self, view: CascadeView) -> float:
+        """The score of a post as of its view, nothing else known: what `scores` says just after the age of the view.
+
+        Raises `ValueError` for a ranker that reads the stream.
+        """
+        if self.reads_stream:
+            raise ValueError("this ranker reads all posts of a stream, and a view is of one")
+        curves = GrowthCurves.of_views([view], self.horizon_seconds)
+        return float(self.scores(curves, np.zeros(1, np.int64), np.nextafter([view.age_seconds], np.inf))[0])
+
+    def chance_of_view(self, view: CascadeView, score: float, share: float) -> float:
+        """The chance of the top ``share`` with the `score_of_view`; raises `KeyError` for a share not fitted."""
+        return float(self.chances_of(np.array([score]), np.nextafter([view.age_seconds], np.inf), share)[0])
+
     def save(self, directory: Path) -> None:
         """Write config.json, model.safetensors and card.md into an existing directory."""
         config = {
             "forecaster": self.name,
             "horizon_seconds": self.horizon_seconds,
-            "features": [*FEATURE_NAMES, *EFFECT_NAMES],
+            "reads_stream": self.reads_stream,
+            "features": list(self.features),
             "chances": [chances.to_config() for chances in self.chances],
             "count_slopes": list(self.count_slopes),
         }
@@ -169,12 +206,14 @@ class AlertRanker:
     def load(cls, directory: Path) -> Self:
         """Read back what `save` wrote; raises `ModelStoreError` naming the file that is missing or damaged."""
         config, tensors = read_config(directory, cls.name), read_tensors(directory)
-        if config.get("features") != [*FEATURE_NAMES, *EFFECT_NAMES]:
+        ranker = cls(reads_stream=config.get("reads_stream", True) is True)
+        if config.get("features") != list(ranker.features):
             raise ModelStoreError(
                 f"{directory}: was trained on other features than this version computes; train it again"
             )
-        ranker, inputs = cls(), len(FEATURE_NAMES) + len(EFFECT_NAMES)
+        inputs = len(ranker.features)
         try:
+            ranker.version = str(config["version"])
             ranker.horizon_seconds = float(config["horizon_seconds"])
             ranker.chances = tuple(Chances.from_config(chances) for chances in config["chances"])
             ranker.count_slopes = tuple(float(slope) for slope in config["count_slopes"])

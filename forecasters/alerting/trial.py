@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.alerting.audience import Audience
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
 from forecasters.alerting.lead_times import (
     PRECISIONS,
@@ -18,9 +17,10 @@ from forecasters.alerting.lead_times import (
     threshold_of_precision,
 )
 from forecasters.alerting.levels import top_level
-from forecasters.alerting.plan import RANKER, AlertPlan, parts
+from forecasters.alerting.plan import RANKER, AlertPlan, is_ranker, parts
 from forecasters.alerting.ranker import AlertRanker
 from forecasters.alerting.sizes import expected_sizes
+from forecasters.alerting.stored import load_ranker, must_answer
 from forecasters.alerting.today import WINDOWS_SECONDS, best_window, counts, rates
 from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rank_walk, rate_walk
 from graph import Cascade
@@ -51,13 +51,11 @@ class Trial:
     scores: dict[tuple[str, float, float], Floats] = field(default_factory=dict)  # rule, age, share -> (n,)
     operations: dict[tuple[str, float, Target], Operation | None] = field(default_factory=dict)
     windows: dict[tuple[float | None, float, Target], float] = field(default_factory=dict)  # age, share, target
+    rankers: dict[str, AlertRanker] = field(default_factory=dict)
 
 
-def run_trial(
-    curves: GrowthCurves, cascades: Mapping[str, Cascade], plan: AlertPlan, seed: int, progress: Progress | None = None
-) -> Trial:
-    """Train on one part and score the other; the test part chooses nothing. Raises `DatasetError` for too few posts."""
-    tell = progress or (lambda share, text: None)
+def judge_today(curves: GrowthCurves, plan: AlertPlan, seed: int) -> Trial:
+    """What today's rules say of the test part. Raises `DatasetError` for too few posts and for an empty top share."""
     train, test = parts(curves, plan, seed)
     finals = curves.finals()
     levels = {share: top_level(finals[test], share) for share in plan.shares}
@@ -65,13 +63,32 @@ def run_trial(
     halves = {share: half_ages(curves, test[top]) for share, top in tops.items()}
     trial = Trial(seed, test, levels, tops, halves)
     _today_at_ages(trial, curves, train, plan)
-    tell(0.05, "today's rules, walked through time")
     _today_walked(trial, curves, train, finals[train], plan)
-    if plan.trains_ranker:
-        tell(0.25, f"training the ranker, seed {seed}")
-        _rank(trial, curves, train, plan, tell)
+    return trial
+
+
+def run_trial(
+    curves: GrowthCurves,
+    cascades: Mapping[str, Cascade],
+    plan: AlertPlan,
+    seed: int,
+    progress: Progress | None = None,
+    today: Trial | None = None,
+) -> Trial:
+    """Train on one part and score the other; the test part chooses nothing. Raises `DatasetError` for too few posts.
+
+    ``today``: of today's rules, judged on the same parts, where that was done before.
+    """
+    tell = progress or (lambda share, text: None)
+    tell(0.0, "today's rules, walked through time")
+    known = today or judge_today(curves, plan, seed)
+    trial = replace(known, seed=seed, scores=dict(known.scores), operations=dict(known.operations), rankers={})
+    train, _ = parts(curves, plan, seed)
+    for model in plan.rankers:
+        tell(0.25, f"{model}, seed {seed}")
+        _rank(trial, model, curves, train, plan, tell)
     for model in plan.models:
-        if model != RANKER:
+        if not is_ranker(model):
             tell(0.9, f"{model}, seed {seed}")
             _expect(trial, curves, cascades, train, model, plan)
     return trial
@@ -113,20 +130,25 @@ def _today_walked(trial: Trial, curves: GrowthCurves, train: Ints, finals: Ints,
                 )
 
 
-def _rank(trial: Trial, curves: GrowthCurves, train: Ints, plan: AlertPlan, tell: Progress) -> None:
-    ranker = AlertRanker().fit(curves, train, plan.shares, seed=trial.seed)
-    audience = Audience.of(curves)
-    tell(0.6, f"the ranker, seed {trial.seed}")
+def _rank(trial: Trial, model: str, curves: GrowthCurves, train: Ints, plan: AlertPlan, tell: Progress) -> None:
+    if plan.split == "all":
+        ranker = load_ranker(model)
+        must_answer(ranker, plan.horizon_seconds, plan.shares)
+    else:
+        ranker = AlertRanker(reads_stream=model == RANKER).fit(curves, train, plan.shares, seed=trial.seed)
+    trial.rankers[model] = ranker
+    audience = ranker.audience_of(curves)
+    tell(0.6, f"{model}, seed {trial.seed}")
     for age in plan.observe_seconds:
         ages = np.full(len(trial.test), age)
         scores = ranker.scores(curves, trial.test, ages, audience=audience)
         for share in plan.shares:
-            trial.scores[RANKER, age, share] = ranker.chances_of(scores, ages, share)
+            trial.scores[model, age, share] = ranker.chances_of(scores, ages, share)
     posts, ages = looks(curves, trial.test)
     scores = ranker.scores(curves, posts, ages, audience=audience)
     for share in plan.shares:
         walk = Walk(posts, ages, ranker.chances_of(scores, ages, share))
-        _operate_all(trial, RANKER, walk, plan, (share,))
+        _operate_all(trial, model, walk, plan, (share,))
 
 
 def _expect(

@@ -7,9 +7,10 @@ also tells them apart.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -29,13 +30,21 @@ OLDEST_SECONDS: Final = 1e10
 """Three centuries: keeps the features of a view of everything (age infinite) finite."""
 LARGEST_LOG: Final = 30.0
 """Bound on any log2 feature: a thousand million reshares, thirty thousand years in minutes."""
-_PLACES: Final = np.arange(1, PARTS)
-_RECENT: Final = np.array(RECENT_SECONDS)
 CONTEXT_SIZE: Final = PARTS + len(RECENT_SECONDS) + 11
 
 
-def _log(value: Any) -> Any:
-    return np.minimum(np.log2(1.0 + np.maximum(value, 0.0)), LARGEST_LOG)
+_PART_ENDS: Final = np.arange(1, PARTS)
+_RECENT: Final = np.array(RECENT_SECONDS)
+
+
+def _log(values: Floats) -> Floats:
+    return np.asarray(np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG))
+
+
+@once_per_view
+def distinct_users(view: CascadeView) -> int:
+    """How many users the view shows; all the unknown ones count as one."""
+    return distinct(view.users)
 
 
 @once_per_view
@@ -47,25 +56,32 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
     """
     age = min(view.age_seconds, OLDEST_SECONDS)
     reshares = view.reshare_ages
-    upto = np.searchsorted(reshares, age * _PLACES / PARTS)
-    parts = np.diff(np.concatenate(([0], upto, [len(reshares)])))
-    recent = len(reshares) - np.searchsorted(reshares, age - _RECENT, side="right")
-    silence = age - (reshares[-1] if len(reshares) else 0.0)
-    others = view.followers[1:]
-    known = others[np.isfinite(others)].astype(np.float64)
-    root = float(view.followers[0]) if np.isfinite(view.followers[0]) else math.nan
+    kept = len(reshares)
+    by = [0, *reshares.searchsorted(age * _PART_ENDS / PARTS).tolist(), kept]
+    before = reshares.searchsorted(age - _RECENT, side="right").tolist()
+    silence = age - (float(reshares[-1]) if kept else 0.0)
+    followers = view.followers
+    finite = np.isfinite(followers)
+    known = followers[1:][finite[1:]].astype(np.float64)
+    root = float(followers[0]) if finite[0] else math.nan
     hour = 2.0 * math.pi * math.fmod(view.root_time + age, DAY_SECONDS) / DAY_SECONDS
-    counted = [
-        view.size,
-        age / 60.0,
-        max(horizon_seconds - age, 0.0) / 60.0,
-        silence / 60.0,
-        float(view.depths.max()),
-        float(distinct(view.users)),
-        0.0 if math.isnan(root) else root,
-    ]
-    logs = _log(np.concatenate((parts, recent, counted, [float(known.sum())])))  # log2(1 + 0) is 0
-    return np.concatenate((logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]))
+    logs = _log(
+        np.array(
+            [
+                *(later - earlier for earlier, later in itertools.pairwise(by)),
+                *(kept - earlier for earlier in before),
+                kept + view.binned,
+                age / 60.0,
+                max(horizon_seconds - age, 0.0) / 60.0,
+                silence / 60.0,
+                view.depths.max(),
+                distinct_users(view),
+                0.0 if math.isnan(root) else root,
+                np.add.reduce(known),
+            ]
+        )
+    )
+    return np.concatenate([logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]])
 
 
 def context_batch(features: Sequence[Floats]) -> torch.Tensor:

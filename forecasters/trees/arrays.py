@@ -1,4 +1,4 @@
-"""A sum of regression trees as arrays, walked by all rows and all trees at once.
+"""A sum of regression trees as arrays, for all rows and all trees at once.
 
 LightGBM brings a library of the operating system with it (OpenMP) that a fresh machine may lack, and its own file
 format. A forecast needs neither: a node is a feature, a threshold and two children.
@@ -7,17 +7,19 @@ format. A forecast needs neither: a node is a feature, a threshold and two child
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.trees.leaf_masks import LeafMasks
+
 Floats = NDArray[np.float64]
 
 LEAF: Final = -1
 ROWS_AT_ONCE: Final = 256
-"""Bounds the memory of a walk: rows x trees places at a time."""
+"""Bounds the memory: rows x trees places at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class TreeArrays:
     """T trees of M nodes in all. A row goes left where its feature is at most the threshold.
 
     Shapes: roots (T,) places of the roots; features, left, right (M,) int32, features `LEAF` at leaves; thresholds,
-    values (M,) float64, values 0 at inner nodes. ``depth`` is the longest way from a root to a leaf.
+    values (M,) float64, values 0 at inner nodes. Raises `ValueError` for what are no trees of at most 64 leaves.
     """
 
     roots: NDArray[np.int32]
@@ -34,7 +36,11 @@ class TreeArrays:
     left: NDArray[np.int32]
     right: NDArray[np.int32]
     values: Floats
-    depth: int
+    _masks: LeafMasks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        masks = LeafMasks.of(self.roots, self.features, self.thresholds, self.left, self.right)
+        object.__setattr__(self, "_masks", masks)
 
     @classmethod
     def from_lightgbm(cls, models: Sequence[Mapping[str, Any]]) -> Self:
@@ -53,32 +59,19 @@ class TreeArrays:
             np.array(builder.left, dtype=np.int32),
             np.array(builder.right, dtype=np.int32),
             np.array(builder.values),
-            builder.depth,
         )
 
     def predict(self, X: Floats) -> Floats:
         """The sum of the trees, (B,), of rows (B, F); each row on its own."""
-        parts = [self._walk(X[first : first + ROWS_AT_ONCE]) for first in range(0, len(X), ROWS_AT_ONCE)]
+        parts = [self._sums(X[first : first + ROWS_AT_ONCE]) for first in range(0, len(X), ROWS_AT_ONCE)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def _walk(self, X: Floats) -> Floats:
-        B, F, T = *X.shape, len(self.roots)
-        flat, children = X.ravel(), np.stack([self.left, self.right], axis=1).ravel()
-        place = np.tile(self.roots, B)  # (B * T,)
-        walking = np.arange(len(place))
-        at, row = place, np.repeat(np.arange(0, B * F, F), T)
-        for _ in range(self.depth):
-            if not len(walking):
-                break
-            goes_right = flat[row + self.features[at]] > self.thresholds[at]
-            at = children[2 * at + goes_right]
-            place[walking] = at
-            # most are at a leaf long before the deepest one is: only those under way are carried on
-            inner = self.features[at] != LEAF
-            at, walking, row = at[inner], walking[inner], row[inner]
-        values = self.values[place].reshape(B, T)
+    def _sums(self, X: Floats) -> Floats:
+        if not len(self.roots):
+            return np.zeros(len(X))
+        values = self.values.take(self._masks.reached(X))
         # summed tree by tree in one order, so that the rest of the batch changes no bit
-        return np.asarray(np.cumsum(values, axis=1)[:, -1] if T else np.zeros(B))
+        return np.cumsum(values, axis=1, out=values)[:, -1].copy()
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What model.safetensors keeps."""
@@ -89,14 +82,14 @@ class TreeArrays:
             "trees.left": self.left,
             "trees.right": self.right,
             "trees.values": self.values,
-            "trees.depth": np.array([self.depth], dtype=np.int32),
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]], inputs: int) -> Self:
         """Read back `tensors` for rows of ``inputs`` features.
 
-        Raises `KeyError` for a missing array and `ValueError` for places or features out of range.
+        Raises `KeyError` for a missing array and `ValueError` for places or features out of range, and for what are no
+        trees.
         """
         features, left, right = tensors["trees.features"], tensors["trees.left"], tensors["trees.right"]
         roots, count = tensors["trees.roots"], len(features)
@@ -106,7 +99,9 @@ class TreeArrays:
         if count and not (int(features.min()) >= LEAF and int(features.max()) < inputs):
             raise ValueError("the trees read features that there are not")
         thresholds, values = tensors["trees.thresholds"], tensors["trees.values"]
-        return cls(roots, features, thresholds, left, right, values, int(tensors["trees.depth"][0]))
+        if not len(left) == len(right) == len(thresholds) == len(values) == count:
+            raise ValueError("the columns of the trees are of unlike lengths")
+        return cls(roots, features, thresholds, left, right, values)
 
 
 class _Builder:
@@ -118,18 +113,16 @@ class _Builder:
         self.left: list[int] = []
         self.right: list[int] = []
         self.values: list[float] = []
-        self.depth = 0
 
     def add(self, root: Mapping[str, Any]) -> None:
         """A tree of nested dicts; walked with a stack, since a tree may be deeper than Python recurses."""
         self.roots.append(self._node(root))
-        waiting = [(root, self.roots[-1], 1)]
+        waiting = [(root, self.roots[-1])]
         while waiting:
-            node, place, depth = waiting.pop()
+            node, place = waiting.pop()
             for child, links in self._children(node):
                 links[place] = self._node(child)
-                self.depth = max(self.depth, depth)
-                waiting.append((child, links[place], depth + 1))
+                waiting.append((child, links[place]))
 
     def _children(self, node: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], list[int]]]:
         if "split_feature" in node:

@@ -72,7 +72,7 @@ class PartitionAlerts:
         """A forecast was made of the post that ``view`` shows."""
         self._enter(forecast.as_of)
         rules = self._rules
-        moment = Moment(forecast, view, self._ranks, rules.population_minimum)
+        moment = Moment(forecast, view, self._ranks, rules.population_minimum, rules.ranker)
         known = self.journal.now.of(forecast.cascade)
         decision = Decision(forecast)
         for rule in rules.by_severity:
@@ -139,7 +139,7 @@ class PartitionAlerts:
         if why is None:
             alert = open_standing(rule, as_of, moment, self._settings.horizon_seconds)
             decision.standings.append(alert)
-            decision.records.append(by_forecast(alert, moment.forecast, AlertState.OPENED, rule.reason()))
+            decision.records.append(by_forecast(alert, moment.forecast, AlertState.OPENED, rule.reason(moment)))
         elif standing is None or standing.withheld != why:
             self.withheld[rule.name, why] += 1
             if self.on_withheld is not None:

@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph import CascadeView
 from streams.alerts.histograms import Ranks
 from streams.alerts.likelihood import probability_of_reaching
+from streams.alerts.ranking import RuleRanker
 from streams.records import ForecastRecord
 
 RATE_SECONDS: Final = 3600.0
@@ -19,6 +21,9 @@ RATE_SECONDS: Final = 3600.0
 SHORTEST_RATE_SECONDS: Final = 60.0
 """Three reshares in the first second are no rate of ten thousand an hour."""
 
+YOUNGEST_RANKED_SECONDS: Final = 60.0
+"""The ranker has seen no younger posts."""
+
 
 class Quantity(StrEnum):
     """What a condition bounds."""
@@ -26,6 +31,7 @@ class Quantity(StrEnum):
     EXPECTED = "expected"
     LOW = "low"
     PROBABILITY = "probability"
+    TOP_PROBABILITY = "top_probability"
     TOP_SHARE = "top_share"
     GROWTH = "growth_per_hour"
     RATE = "observed_per_hour"
@@ -39,6 +45,8 @@ class Quantity(StrEnum):
         """A bound on it, in words."""
         if self is Quantity.PROBABILITY:
             return f"probability of reaching {level:,g} at least {bound:.3g}"
+        if self is Quantity.TOP_PROBABILITY:
+            return f"probability of ending among the top {100 * level:.3g} % at least {bound:.3g}"
         if self is Quantity.TOP_SHARE:
             return f"among the top {100 * bound:.3g} % of its source"
         unit = " minutes" if self is Quantity.AGE else ""
@@ -72,14 +80,19 @@ def importance_of(forecast: ForecastRecord) -> float:
 class Moment:
     """One forecast, with all that conditions may ask."""
 
-    __slots__ = ("_minimum", "_ranks", "forecast", "view")
+    __slots__ = ("_ages", "_minimum", "_ranker", "_ranks", "_score", "forecast", "view")
 
-    def __init__(self, forecast: ForecastRecord, view: CascadeView, ranks: Ranks, minimum: int) -> None:
-        """``ranks`` of a source count from ``minimum`` members on."""
+    def __init__(
+        self, forecast: ForecastRecord, view: CascadeView, ranks: Ranks, minimum: int, ranker: RuleRanker | None = None
+    ) -> None:
+        """``ranks`` of a source count from ``minimum`` members on; without ``ranker`` its probability is not known."""
         self.forecast = forecast
         self.view = view
         self._ranks = ranks
         self._minimum = minimum
+        self._ranker = ranker
+        self._score: float | None = None
+        self._ages: NDArray[np.float64] | None = None
 
     def value(self, quantity: Quantity, level: float) -> float:
         """A quantity; NaN where it is not known."""
@@ -91,6 +104,8 @@ class Moment:
                 return forecast.low
             case Quantity.PROBABILITY:
                 return probability_of_reaching(level, forecast)
+            case Quantity.TOP_PROBABILITY:
+                return self._top_probability(level)
             case Quantity.TOP_SHARE:
                 return self._top_share()
             case Quantity.GROWTH:
@@ -109,6 +124,14 @@ class Moment:
             case Quantity.AGE:
                 return forecast.age_seconds
 
+    def _top_probability(self, share: float) -> float:
+        if self._ranker is None or self.view.age_seconds < YOUNGEST_RANKED_SECONDS:
+            return math.nan
+        model = self._ranker.model
+        if self._score is None:  # the same for every share that rules ask for
+            self._score = model.score_of_view(self.view)
+        return model.chance_of_view(self.view, self._score, share)
+
     def _top_share(self) -> float:
         source = self.view.root_source or ""
         if self._ranks.total(source) < self._minimum:
@@ -117,8 +140,11 @@ class Moment:
 
     def _since(self, age: float) -> int:
         """Reshares of ages beyond ``age``."""
-        ages = self.view.reshare_ages
-        kept = len(ages) - int(np.searchsorted(ages, age, side="right"))
+        if self._ages is None:
+            self._ages = self.view.reshare_ages
+        kept = len(self._ages) - int(self._ages.searchsorted(age, side="right"))
+        if not self.view.binned:
+            return kept
         return kept + self.view.binned - int(self.view.binned_until(np.array(age)))
 
     def _observed_per_hour(self) -> float:

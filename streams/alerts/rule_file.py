@@ -11,19 +11,24 @@ from typing import Any, Final
 from graph.errors import UserError
 from streams.alerts.moment import Quantity
 from streams.alerts.quiet_hours import QuietHours
+from streams.alerts.ranking import stored_ranker
 from streams.alerts.records import Severity
 from streams.alerts.rule_fields import FieldError, Fields, line_of
+from streams.alerts.rule_ranker import FindRanker, ranker_for
 from streams.alerts.rules import Condition, Rule, RuleSet
 
 MAX_RULES: Final = 100
 """Each is looked at with every forecast, and names a time series."""
 
-FILE_KEYS: Final = ("cap_per_hour", "quiet_hours", "time_zone", "population_hours", "population_minimum", "rule")
+FILE_KEYS: Final = (
+    "cap_per_hour", "quiet_hours", "time_zone", "population_hours", "population_minimum", "ranker", "rule",
+)  # fmt: skip
 
 LASTING: Final = {
     "expected": Quantity.EXPECTED,
     "lower_bound": Quantity.LOW,
     "probability": Quantity.PROBABILITY,
+    "top_probability": Quantity.TOP_PROBABILITY,
     "top_share": Quantity.TOP_SHARE,
     "growth_per_hour": Quantity.GROWTH,
     "observed_per_hour": Quantity.RATE,
@@ -31,6 +36,9 @@ LASTING: Final = {
     "importance": Quantity.IMPORTANCE,
 }
 """Conditions that rise and fall: an open alert is resolved when they no longer hold, with some room."""
+
+LEVELS: Final = {"probability": "reaches", "top_probability": "ends_in_top"}
+"""Of what a probability is."""
 
 OPENING: Final = {
     "followers": (Quantity.FOLLOWERS, False),
@@ -43,7 +51,7 @@ OPENING: Final = {
 """Conditions of opening alone."""
 
 RULE_KEYS: Final = (
-    "name", "description", "severity", "labels", *LASTING, "reaches", *OPENING, "sources", "languages",
+    "name", "description", "severity", "labels", *LASTING, "reaches", "ends_in_top", *OPENING, "sources", "languages",
     "resolve_factor", "resolve", "cool_down", "update_factor", "ignores_quiet_hours", "ignores_cap",
 )  # fmt: skip
 
@@ -61,30 +69,35 @@ class RulesError(UserError):
     """A file of rules cannot be read, or says what cannot be meant."""
 
 
-def load_rules(path: Path) -> RuleSet:
-    """The rules of a file. Raises RulesError with file, line, what is wrong and the mend."""
+def load_rules(path: Path, horizon_seconds: float | None = None, find: FindRanker = stored_ranker) -> RuleSet:
+    """The rules of a file, with the ranker they ask for, which must be one for ``horizon_seconds`` where that is given.
+
+    Raises RulesError with file, line, what is wrong and the mend.
+    """
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise RulesError(f"{path}: cannot read the rules: {error.strerror}; name a file that can be read") from None
     except UnicodeDecodeError as error:
         raise RulesError(f"{path}: not valid TOML: not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
-    return parse_rules(text, str(path))
+    return parse_rules(text, str(path), horizon_seconds, find)
 
 
-def parse_rules(text: str, name: str) -> RuleSet:
+def parse_rules(
+    text: str, name: str, horizon_seconds: float | None = None, find: FindRanker = stored_ranker
+) -> RuleSet:
     """The rules of a file's text; ``name`` is told in errors."""
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise RulesError(f"{name}: not valid TOML: {error}; docs/alerts.md shows the form") from None
     try:
-        return _rule_set(document)
+        return _rule_set(document, horizon_seconds, find)
     except FieldError as error:
         raise RulesError(f"{name}:{line_of(text, error.table, error.key)}: {error}") from None
 
 
-def _rule_set(document: dict[str, Any]) -> RuleSet:
+def _rule_set(document: dict[str, Any], horizon_seconds: float | None, find: FindRanker) -> RuleSet:
     fields = Fields(document, FILE_KEYS, "the file")
     tables = document.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -104,6 +117,7 @@ def _rule_set(document: dict[str, Any]) -> RuleSet:
         _quiet_hours(fields),
         3600.0 * (fields.number("population_hours", above=0.0, most=168.0) or 24.0),
         int(fields.number("population_minimum", least=1.0, most=1e9) or 200),
+        ranker_for(fields, list(rules.values()), horizon_seconds, find),
     )
 
 
@@ -164,10 +178,12 @@ def _lasting(fields: Fields) -> list[Condition]:
         raise fields.wrong("resolve_factor", "resolve and resolve_factor exclude each other", "leave one of them out")
     keep = None if own is None else _bounds(fields.within("resolve", own, tuple(LASTING)))
     factor = fields.number("resolve_factor", above=0.0, most=1.0) or DEFAULT_RESOLVE_FACTOR
-    level = fields.number("reaches", above=0.0)
-    if ("probability" in fields) != ("reaches" in fields):
-        there, other = ("probability", "reaches") if "probability" in fields else ("reaches", "probability")
-        raise fields.wrong(there, f"{there} is of no use without {other}", f"add {other} or leave {there} out")
+    levels = {"probability": fields.number("reaches", above=0.0)}
+    levels["top_probability"] = fields.number("ends_in_top", above=0.0, most=1.0)
+    for one, other in LEVELS.items():
+        if (one in fields) != (other in fields):
+            there, missing = (one, other) if one in fields else (other, one)
+            raise fields.wrong(there, f"{there} is of no use without {missing}", f"add {missing} or leave {there} out")
     found = []
     for key, bound in bounds.items():
         at_most = key == "top_share"
@@ -178,7 +194,7 @@ def _lasting(fields: Fields) -> list[Condition]:
             if kept is not None and (kept < bound if at_most else kept > bound):
                 side = "below" if at_most else "above"
                 raise fields.wrong("resolve", f"resolve has {key} {side} the rule's own", "it must leave some room")
-        found.append(Condition(LASTING[key], bound, kept, at_most, level if key == "probability" and level else _NONE))
+        found.append(Condition(LASTING[key], bound, kept, at_most, levels.get(key) or _NONE))
     if keep:
         raise fields.wrong(
             "resolve", f"resolve has {min(keep)}, which is no condition of the rule", "add it, or leave it"
@@ -194,7 +210,7 @@ def _bounds(fields: Fields) -> dict[str, float]:
     limits: dict[str, Callable[[str], float | None]] = {
         key: (lambda name: fields.number(name, above=0.0)) for key in LASTING
     }
-    for key in ("probability", "top_share"):
+    for key in (*LEVELS, "top_share"):
         limits[key] = lambda name: fields.number(name, above=0.0, most=1.0)
     found = {key: read(key) for key, read in limits.items()}
     return {key: value for key, value in found.items() if value is not None}

@@ -18,13 +18,16 @@ log = structlog.get_logger("cascadecast.alerts")
 class RuleWatch:
     """Puts the rules that the file says into the book; where they cannot be meant, the old ones stay."""
 
-    def __init__(self, path: Path, book: RuleBook, metrics: WorkerMetrics) -> None:
-        """Raises RulesError when the file cannot be read or meant now."""
+    def __init__(
+        self, path: Path, book: RuleBook, metrics: WorkerMetrics, horizon_seconds: float | None = None
+    ) -> None:
+        """Raises RulesError when the file cannot be read or meant now, or asks for a ranker of another horizon."""
         self._path = path
+        self._horizon = horizon_seconds
         self._book = book
         self._metrics = metrics
         self._refused = ""
-        self._put(load_rules(path))
+        self._put(load_rules(path, horizon_seconds))
 
     async def run(self, poll_seconds: float, changed: Callable[[], None]) -> None:
         """Look every ``poll_seconds`` of wall time until cancelled; ``changed`` is called once others are in force."""
@@ -36,7 +39,7 @@ class RuleWatch:
     def look(self) -> bool:
         """Look once; whether other rules are in force now. Never raises; what is wrong is told and counted once."""
         try:
-            found = load_rules(self._path)
+            found = load_rules(self._path, self._horizon)
         except RulesError as error:
             if str(error) != self._refused:
                 self._metrics.rules_failures.inc()

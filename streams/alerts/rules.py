@@ -13,9 +13,11 @@ import xxhash
 
 from streams.alerts.moment import Moment, Quantity, importance_of
 from streams.alerts.quiet_hours import QuietHours
+from streams.alerts.ranking import RuleRanker
 from streams.alerts.records import Severity
 
-COSTLY: Final = frozenset({Quantity.RATE, Quantity.ACCELERATION})
+COSTS: Final = {Quantity.RATE: 1, Quantity.ACCELERATION: 1, Quantity.TOP_PROBABILITY: 2}
+"""Conditions that look at every reshare are asked last."""
 
 SEVERITY_ORDER: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -28,7 +30,7 @@ class Condition:
     bound: float
     keep: float | None
     at_most: bool = False
-    level: float = math.nan  # of the probability: the size to be reached
+    level: float = math.nan  # of a probability: the size to be reached, or the top share
 
     def opens(self, moment: Moment) -> bool:
         """Whether it holds; what is not known does not."""
@@ -41,6 +43,12 @@ class Condition:
             return True
         value = moment.value(self.quantity, self.level)
         return not (value > self.keep if self.at_most else value < self.keep)
+
+    def found(self, moment: Moment) -> str:
+        """What was found, where no field of the forecast tells it: of the ranker's probability."""
+        if self.quantity is not Quantity.TOP_PROBABILITY:
+            return ""
+        return f" ({moment.value(self.quantity, self.level):.3g})"
 
     def sentence(self, *, keeping: bool = False) -> str:
         """In words, such as "expected size at least 5,000"."""
@@ -66,8 +74,8 @@ class Rule:
 
     @cached_property
     def cheapest_first(self) -> tuple[Condition, ...]:
-        """The conditions, those last that look at every reshare: most posts fail one of the others."""
-        return tuple(sorted(self.conditions, key=lambda condition: condition.quantity in COSTLY))
+        """The conditions, the costly ones last: most posts fail one of the others."""
+        return tuple(sorted(self.conditions, key=lambda condition: COSTS.get(condition.quantity, 0)))
 
     def opens(self, moment: Moment) -> bool:
         """Whether the post fulfils all of it."""
@@ -85,9 +93,9 @@ class Rule:
         """Among candidates for few alerts, the greater goes first; see `importance_of`."""
         return importance_of(moment.forecast) + 3.0 * (2 - SEVERITY_ORDER[self.severity])
 
-    def reason(self) -> str:
+    def reason(self, moment: Moment) -> str:
         """What an alert says of why it was opened."""
-        return "; ".join(condition.sentence() for condition in self.conditions)
+        return "; ".join(condition.sentence() + condition.found(moment) for condition in self.conditions)
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class RuleSet:
     quiet_hours: QuietHours | None = None
     population_seconds: float = 86_400.0
     population_minimum: int = 200
+    ranker: RuleRanker | None = None  # where a rule asks for its probability
 
     @cached_property
     def by_severity(self) -> tuple[Rule, ...]:
@@ -119,6 +128,7 @@ class RuleSet:
     def digest(self) -> str:
         """Tells this set of rules from others."""
         parts = [self.cap_per_hour, str(self.quiet_hours), self.population_seconds, self.population_minimum]
+        parts += [self.ranker.key] if self.ranker is not None else []
         return xxhash.xxh3_64_hexdigest(msgspec.json.encode([*parts, *map(_plain, self.rules)]))
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.alerts.engine import PartitionAlerts
 from streams.alerts.standings import Mark, Step
-from streams.segments import StateError
+from streams.squeezing import StateError
 
 if TYPE_CHECKING:
     from streams.segments import Segment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from graph import CascadeView
@@ -16,7 +18,7 @@ def is_first_of_slot(
     A post is forecast at the ends of those of its own short slots (`streams.schedule`) in which something happened,
     once it has ``minimum_observed`` reshares. So the view tells, and nothing need be remembered of posts.
     """
-    if not np.isfinite(slot_start):
+    if not math.isfinite(slot_start):
         return True
     first = slot_end(view.cascade, slot_start, delay_seconds)
     before = as_of - delay_seconds
@@ -24,9 +26,13 @@ def is_first_of_slot(
         return True
     since, until = first - delay_seconds - view.root_time, before - view.root_time
     ages = view.ages[1:]
-    happened = int(np.searchsorted(ages, until, side="right")) > int(np.searchsorted(ages, since, side="right"))
+    happened = bool(ages.searchsorted(until, side="right") > ages.searchsorted(since, side="right"))
     if not happened and view.binned:
         counted = view.binned_until(np.array([since, until]))
         happened = bool(counted[1] > counted[0])
-    reshares = int(np.searchsorted(view.reshare_ages, until, side="right")) + int(view.binned_until(np.array(until)))
-    return not (happened and reshares >= minimum_observed)
+    if not happened:
+        return True
+    reshares = int(view.reshare_ages.searchsorted(until, side="right"))
+    if view.binned:
+        reshares += int(view.binned_until(np.array(until)))
+    return reshares < minimum_observed

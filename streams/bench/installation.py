@@ -43,6 +43,7 @@ class BenchWorker:
         own = {
             "BOOTSTRAP_SERVERS": bootstrap_servers, "TOPIC_PREFIX": PREFIX, "APP_ID": APP_ID,
             "HTTP_PORT": str(self.port), "DATA_DIR": str(self.data_dir), "LOG_FORMAT": "console",
+            "HEARTBEAT_SECONDS": "0",  # records are counted
         }  # fmt: skip
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CASCADECAST_")}
         self._environment = {

@@ -55,7 +55,6 @@ def try_rules_on(
     from streams.records import encode_record
     from streams.settings import load_settings
 
-    found = load_rules(rules)
     settings = load_settings(
         config,
         models=models,
@@ -63,6 +62,7 @@ def try_rules_on(
         forecast_delay_seconds=parse_duration(delay) if delay else None,
         partitions=partitions,
     )
+    found = load_rules(rules, settings.horizon_seconds)
     started = perf_counter()
     with counting("events") as tick:
         events = ordered(read_events(file), in_order=in_order, fold_seconds=parse_duration(fold) if fold else None)

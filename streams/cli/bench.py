@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("changelog")(changelog)
     group.command("soak")(soak)
     group.command("alerts")(alerts)
+    group.command("metrics")(metrics)
     group.command("pipeline")(pipeline)
     group.command("overload")(overload)
     group.command("compare")(compare)
@@ -124,6 +125,22 @@ def alerts(
 
     started = perf_counter()
     _show("bench alerts", run(AlertPlan(seconds, rate, models), _say), json, started)
+
+
+def metrics(
+    cascades: Annotated[int, typer.Option(min=1000, help="Live cascades of the worker with the page.")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=10_000, help="Events taken in with and without metrics.")] = 400_000,
+    partitions: Annotated[int, typer.Option(min=1)] = 8,
+    rules: Annotated[Path | None, typer.Option(help="File of alert rules, whose series are on the page too.")] = None,
+    json: Json = False,
+) -> None:
+    """What metrics cost: of the processor time at full speed, and the page's size and time with everything on it."""
+    from streams.bench.metrics import MetricsPlan, run
+    from streams.logs import configure_logging
+
+    configure_logging("error", "console")  # the worker measured is in this process, and would tell of itself
+    started = perf_counter()
+    _show("bench metrics", run(MetricsPlan(cascades, events, partitions, rules=rules), _say), json, started)
 
 
 def pipeline(

@@ -72,7 +72,9 @@ def forecast(
     )
     if alerts is not None and settings.alert_rules is None:
         raise UserError("--alerts needs rules: give --alert-rules FILE; deploy/alerts/rules.toml is one to begin with")
-    rules = load_rules(settings.alert_rules) if alerts is not None and settings.alert_rules is not None else None
+    rules = None
+    if alerts is not None and settings.alert_rules is not None:
+        rules = load_rules(settings.alert_rules, settings.horizon_seconds)
     service = load_service(settings)
     counts = RunCounts()
     started = perf_counter()

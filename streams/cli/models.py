@@ -72,6 +72,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a model's card, or with --json its configuration."""
+    from forecasters.alerting.plan import RANKER
     from forecasters.errors import ModelStoreError
     from forecasters.model_lookup import find_model
     from forecasters.registry import forecaster_class
@@ -80,7 +81,8 @@ def show(
     began = time.perf_counter()
     found = find_model(model, store)
     if found is None:
-        forecaster_class(model)
+        if model != RANKER:
+            forecaster_class(model)
         raise ModelStoreError(f"{model} has no stored version; 'cascadecast train {model} --data FILE' makes one")
     if json:
         row = _row(found, store) | {"config": found.config(), "card": found.card()}
@@ -109,14 +111,23 @@ def promote(
 
     With --from the switch is at an event time, the same on every worker. The version is tried first.
     """
+    from forecasters.alerting.plan import RANKER
+    from forecasters.alerting.ranker import AlertRanker
     from forecasters.model_lookup import user_store_directory
     from forecasters.model_store import ModelStore
     from forecasters.trial import try_out
+    from graph.errors import UserError
 
     began = time.perf_counter()
     place = ModelStore(store or user_store_directory())
     when = None if since is None else parse_event_time(since)
-    try_out(place.get(name, version).load(), TRIAL_HORIZON_SECONDS)
+    found = place.get(name, version)
+    if name != RANKER:
+        try_out(found.load(), TRIAL_HORIZON_SECONDS)
+    elif when is not None:
+        raise UserError("--from is for forecasters; workers follow a ranker when they see the promotion")
+    else:
+        AlertRanker.load(found.directory)
     _tell("models promote", began, place.promote(name, version, alias, since=when), alias, store, json)
 
 

@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 def train(
     model: Annotated[
-        str, typer.Argument(help="Name, such as ridge, lightgbm or concat, or a variant, such as concat:paper.")
+        str,
+        typer.Argument(
+            help="Name, such as ridge or concat, or a variant, such as concat:paper; or ranker, for alerts."
+        ),
     ],
     data: Annotated[
         list[Path],
@@ -51,6 +54,7 @@ def train(
     scores: Annotated[
         Path | None, typer.Option(help="With --split none: 'evaluate --json' of the same model, for its card.")
     ] = None,
+    top: Annotated[str | None, typer.Option(help="Of a ranker: shares of the posts.  [default: 1%,5%,10%]")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Model store.  [default: $CASCADECAST_MODELS_DIR or ./models]")
     ] = None,
@@ -60,6 +64,7 @@ def train(
 ) -> None:
     """Fit a model, stop by the validation part, measure it on the test part beside all baselines and store it with a
     card that says so."""
+    from forecasters.alerting.plan import RANKER
     from forecasters.dataset import split_kind
     from forecasters.model_lookup import user_store_directory
     from forecasters.model_store import ModelStore
@@ -70,7 +75,21 @@ def train(
     from streams.cli.cascade_files import load_data_files
     from streams.cli.evaluate import parse_ages, parse_seeds
     from streams.cli.results import print_result
+    from streams.cli.train_ranker import train_ranker_on
 
+    if model == RANKER:
+        given = {
+            "--observe": observe is not None, "--rolling": rolling, "--seeds": seeds is not None, "--resume": resume,
+            "--epochs": epochs is not None, "--scores": scores is not None, "--min-events": min_events != 10,
+        }  # fmt: skip
+        for option in (option for option, is_given in given.items() if is_given):
+            raise UserError(
+                f"{option} is for forecasters; a {RANKER} is trained with --data, --top, --split and --seed"
+            )
+        train_ranker_on(data, horizon, top, split, seed, output, version, max_cascades, json=json)
+        return
+    if top is not None:
+        raise UserError(f"--top is for the {RANKER}; leave it out")
     _, variant = parse_spec(model)
     if variant is not None and observe is None and not answers_any_age(model):
         raise UserError(f"{model} is made for one observation age; name it, such as --observe 1h")

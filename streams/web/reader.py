@@ -56,16 +56,19 @@ class LiveReader:
         self._horizon = horizon_seconds
 
     def partition_number(self, cascade_id: str) -> int:
-        """Where a cascade lies."""
+        """Where a cascade lies, if its producer parts as Kafka's own clients do."""
         return partition_of(cascade_id, self._partitions)
 
     def owns(self, cascade_id: str) -> bool:
-        """Whether the cascade, if it lives, lives in this worker."""
-        return self.partition_number(cascade_id) in self._core.assigned
+        """Whether the cascade lives in this worker, or would if it lived."""
+        return self.partition_number(cascade_id) in self._core.assigned or self._partition(cascade_id) is not None
 
     def _partition(self, cascade_id: str) -> Partition | None:
-        one = self._core.assigned.get(self.partition_number(cascade_id))
-        return one.partition if one is not None else None
+        """The one it lives in: where it belongs, else where another producer's way to part has brought it."""
+        assigned = self._core.assigned
+        own = assigned.get(self.partition_number(cascade_id))
+        places = [own, *assigned.values()] if own is not None else assigned.values()
+        return next((one.partition for one in places if one is not None and cascade_id in one.partition.store), None)
 
     def top(self, sort: Sort, limit: int, source: str | None) -> Top:
         """The leaders among this worker's posts."""

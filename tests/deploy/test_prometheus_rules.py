@@ -62,6 +62,11 @@ def partitions(owned: str) -> dict[str, str]:
     return found
 
 
+def heartbeats(success: str) -> dict[str, str]:
+    """When the last one of a partition arrived; promtool's time begins at 0."""
+    return {f'cascadecast_heartbeat_last_success_timestamp_seconds{{{WORKER},partition="0"}}': success}
+
+
 CASES = [
     Case("CascadecastWorkerDown", True, 10, {f"up{{{WORKER}}}": "1 1 0x20"}),
     Case("CascadecastWorkerDown", False, 10, {f"up{{{WORKER}}}": "1x8 0 1x20"}),
@@ -78,32 +83,46 @@ CASES = [
     Case("CascadecastLagWillNotClear", True, 60, lag("1200x120", "1000x120")),
     Case("CascadecastLagWillNotClear", True, 60, lag("1200x120", "1000000-10x120")),  # it shrinks, for two months
     Case("CascadecastLagWillNotClear", False, 60, lag("1200x120", "1000000-10000x120")),
-    Case("CascadecastNoEvents", True, 100, {f"cascadecast_events_received_total{{{WORKER}}}": "0+600x50 30000x120"}),
-    Case("CascadecastNoEvents", False, 100, counters("cascadecast_events_received_total", "", 600)),
-    Case("CascadecastNoEvents", False, 100, counters("cascadecast_events_received_total", "", 0)),  # it never had any
+    Case("CascadecastHeartbeatMissing", True, 40, heartbeats("0+60x10 600x120") | lag("0x120", "0x120")),
+    Case("CascadecastHeartbeatMissing", True, 40, heartbeats("0+60x10 600x120") | lag("90x120", "0+100x120")),
+    Case("CascadecastHeartbeatMissing", False, 40, heartbeats("0+60x10 600x9 1200+60x120") | lag("0x120", "0x120")),
+    Case(
+        "CascadecastHeartbeatMissing", False, 40,  # what waits goes down: it will come
+        heartbeats("0+60x10 600x120") | lag("900x120", "100000-100x120"),
+    ),
+    Case("CascadecastHeartbeatMissing", False, 40, lag("0x120", "0x120")),  # heartbeats are off
+    Case(
+        "CascadecastNoEvents", True, 100,
+        {f'cascadecast_events_total{{{WORKER},fate="applied"}}': "0+600x50 30000x120"}
+        | counters("cascadecast_events_total", 'fate="heartbeat"', 6),
+    ),
+    Case("CascadecastNoEvents", False, 100, counters("cascadecast_events_total", 'fate="applied"', 600)),
+    Case("CascadecastNoEvents", False, 100, counters("cascadecast_events_total", 'fate="applied"', 0)),  # never any
+    Case("CascadecastNoEvents", False, 100, counters("cascadecast_events_total", 'fate="heartbeat"', 60)),  # nor this
     Case(
         "CascadecastClockStandsStill", True, 60,
-        counters("cascadecast_next_offset", 'partition="0"', 50)
+        counters("cascadecast_last_event_timestamp_seconds", 'partition="0"', 50, 1.7e9)
         | counters("cascadecast_watermark_timestamp_seconds", 'partition="0"', 0, 1.3e9),
     ),
     Case(
         "CascadecastClockStandsStill", False, 60,
-        counters("cascadecast_next_offset", 'partition="0"', 50)
+        counters("cascadecast_last_event_timestamp_seconds", 'partition="0"', 50, 1.7e9)
         | counters("cascadecast_watermark_timestamp_seconds", 'partition="0"', 60, 1.3e9),
     ),
     Case(
-        "CascadecastClockStandsStill", False, 60,  # nothing comes
-        counters("cascadecast_next_offset", 'partition="0"', 0)
+        "CascadecastClockStandsStill", False, 60,  # nothing comes but heartbeats
+        counters("cascadecast_last_event_timestamp_seconds", 'partition="0"', 0, 1.7e9)
+        | counters("cascadecast_next_offset", 'partition="0"', 6)
         | counters("cascadecast_watermark_timestamp_seconds", 'partition="0"', 0, 1.3e9),
     ),
     Case(
         "CascadecastDeadLetters", True, 40,
-        counters("cascadecast_events_received_total", "", 1000)
+        counters("cascadecast_events_total", 'fate="applied"', 1000)
         | counters("cascadecast_dead_letters_total", 'reason="invalid-json"', 20),
     ),
     Case(
         "CascadecastDeadLetters", False, 40,
-        counters("cascadecast_events_received_total", "", 1000)
+        counters("cascadecast_events_total", 'fate="applied"', 1000)
         | counters("cascadecast_dead_letters_total", 'reason="invalid-json"', 5),
     ),
     Case("CascadecastForecastsSlow", True, 40, latency(90.0)),

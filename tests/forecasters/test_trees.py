@@ -121,3 +121,39 @@ def test_a_damaged_file_is_named(fitted: TreesForecaster, tmp_path: Path) -> Non
     config.write_text(config.read_text().replace('"log_reshares"', '"log_likes"'))
     with pytest.raises(ModelStoreError, match="other features"):
         TreesForecaster.load(tmp_path)
+
+
+def walked(trees: TreeArrays, row: np.ndarray) -> float:
+    total = 0.0
+    for place in trees.roots.tolist():
+        while trees.features[place] >= 0:
+            goes_left = row[trees.features[place]] <= trees.thresholds[place]
+            place = int((trees.left if goes_left else trees.right)[place])
+        total += float(trees.values[place])
+    return total
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 1000), st.integers(2, 60), st.integers(1, 10))
+def test_the_same_bits_as_a_walk_from_node_to_node(seed: int, leaves: int, rounds: int) -> None:
+    made, X = boosters(seed, leaves, rounds)
+    X[::7, seed % 6] = np.nan  # goes right, as in a walk
+    arrays = TreeArrays.from_lightgbm([booster.dump_model() for booster in made])
+    assert arrays.predict(X).tolist() == [walked(arrays, row) for row in X]
+
+
+def test_a_tree_of_too_many_leaves_is_refused() -> None:
+    tree: dict[str, Any] = {"leaf_value": 0.0}
+    for threshold in range(64):
+        split = {"split_feature": 0, "decision_type": "<=", "missing_type": "None", "threshold": threshold}
+        tree = split | {"left_child": tree, "right_child": {"leaf_value": 1.0}}
+    with pytest.raises(ValueError, match="65 leaves"):
+        TreeArrays.from_lightgbm([{"tree_info": [{"tree_structure": tree}]}])
+
+
+def test_a_node_that_is_reached_in_two_ways_is_refused() -> None:
+    made, _ = boosters(0, 15, 3)
+    tensors = TreeArrays.from_lightgbm([booster.dump_model() for booster in made]).tensors()
+    tensors["trees.left"] = np.where(tensors["trees.features"] < 0, tensors["trees.left"], tensors["trees.roots"][0])
+    with pytest.raises(ValueError, match="two ways"):
+        TreeArrays.from_tensors(tensors, 6)

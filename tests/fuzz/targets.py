@@ -33,8 +33,9 @@ from streams.partition import Partition
 from streams.replay_position import Position, PositionError, load_position
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, StateError
+from streams.segments import KEY
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
+from streams.squeezing import StateError
 from tests.fuzz.examples import (
     BROKER,
     aliases_examples,
@@ -96,6 +97,7 @@ def partition(raw: bytes, rng: random.Random, folder: Path) -> str:
     records = []
     for offset, line in enumerate(lines):
         headers = [("cascadecast-watermark", _header(rng))] if rng.random() < 0.05 else []
+        headers += [("cascadecast-heartbeat", _header(rng))] if rng.random() < 0.05 else []
         value = b"" if headers and rng.random() < 0.8 else line
         message = SimpleNamespace(value=value, key=line[:8], headers=headers, offset=offset, timestamp=0.0)
         records.append(_record(message))

@@ -19,6 +19,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from streams.alerts.records import AlertRecord
+from streams.kafka_security import KafkaSecurity
 from tests.debian_tools import data_directory, debian_tool
 from tests.integration.harness import Stream, Worker, free_port
 
@@ -42,8 +43,9 @@ class Deliverer(Worker):
         )
 
 
-def publish(stream: Stream, records: Sequence[AlertRecord | bytes]) -> None:
-    producer = Producer({"bootstrap.servers": stream.bootstrap_servers, "partitioner": "murmur2_random"})
+def publish(stream: Stream, records: Sequence[AlertRecord | bytes], security: KafkaSecurity | None = None) -> None:
+    how = {} if security is None else security.librdkafka()
+    producer = Producer({"bootstrap.servers": stream.bootstrap_servers, "partitioner": "murmur2_random", **how})
     for record in records:
         value, key = (record, "none") if isinstance(record, bytes) else (msgspec.json.encode(record), record.cascade)
         producer.produce(f"{stream.prefix}.alerts", value, key)

@@ -68,6 +68,7 @@ class Stream:
             "MODELS": "seismic,hawkes",
             "SHED": "false",
             "SESSION_TIMEOUT_SECONDS": "6",
+            "HEARTBEAT_SECONDS": "0",  # tests count records; those of heartbeats ask for them
             "LOG_FORMAT": "console",
         } | self.settings
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CASCADECAST_")}

@@ -168,6 +168,40 @@ def test_a_dead_target_stops_no_other_and_its_records_become_dead_letters(
         assert again.terminate() == 0
 
 
+def shares_of(stream: Stream, target: str) -> list[int]:
+    """How many partitions each process of a target has, ascending; none as long as nobody can tell."""
+    from confluent_kafka import ConsumerGroupState, KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    admin, group = AdminClient({"bootstrap.servers": stream.bootstrap_servers}), f"{stream.app_id}-deliver-{target}"
+    try:
+        found = admin.describe_consumer_groups([group], request_timeout=10.0)[group].result()
+    except KafkaException:  # a broker that has just started may not have its coordinator yet
+        return []
+    if found.state is not ConsumerGroupState.STABLE:
+        return []
+    return sorted(len(member.assignment.topic_partitions) for member in found.members)
+
+
+def test_two_processes_share_a_target_and_tell_each_record_once(stream: Stream, told: Service, tmp_path: Path) -> None:
+    """The records come once the group has settled: while partitions are dealt out anew a record may be told again."""
+    targets = f'[targets.archive]\ntype = "webhook"\nurl = "{told.url}"\nstart = "beginning"\n'
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    records = [alert_record(cascade=f"c{n}") for n in range(40)]
+    with Deliverer(stream, tmp_path / "a", targets) as first, Deliverer(stream, tmp_path / "b", targets) as second:
+        wait_until(lambda: shares_of(stream, "archive") == [1, 1], "a partition each")
+        publish(stream, records)
+        wait_until(lambda: len(told.taken) >= len(records), "told")
+        wait_until(lambda: is_committed(stream, "archive"), "all done")
+        delivered = 'cascadecast_delivery_records_total{fate="delivered",target="archive"}'
+        parts = [process.metrics()[delivered] for process in (first, second)]
+        assert [process.terminate() for process in (first, second)] == [0, 0]
+    assert sorted(body["id"] for _, body in told.taken) == sorted(record.id for record in records)
+    assert min(parts) > 0
+    assert sum(parts) == len(records)
+
+
 def test_the_configuration_we_ship_is_taken_by_alertmanager() -> None:
     shipped = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
     checked = subprocess.run(

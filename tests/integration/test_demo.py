@@ -258,11 +258,12 @@ def test_a_cluster_of_ones_own_is_left_as_it_was_found(started: list[RunningDemo
 
     with EmbeddedBroker(tmp_path / "kafka") as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-        demo = start(started, tmp_path, "--seconds", "20", "--bootstrap-servers", broker.bootstrap_servers)
+        demo = start(started, tmp_path, "--bootstrap-servers", broker.bootstrap_servers)
         demo.wait_for("first forecast", 90)
         topics = {name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")}
         assert topics
         assert all(name.startswith("cascadecast-demo-") for name in topics)
+        demo.process.send_signal(signal.SIGINT)
         assert demo.end(60) == 0
         assert_no_complaint(demo.output + demo.errors)
         assert demo.processes() == {}

@@ -19,7 +19,9 @@ from streams.settings import load_settings
 from streams.state_export import export_state
 from streams.topics import create_topics, declared_topics
 from tests.integration.certificates import Authority
+from tests.integration.deliverer import Deliverer, publish, service, wait_until
 from tests.integration.harness import Stream, Worker
+from tests.streams.alerts.delivery.records import alert_record
 
 PASSWORD = "open sesame 7 times"
 KEY_PASSWORD = "of the key"
@@ -93,6 +95,25 @@ def test_topics_replay_worker_and_export_go_through_tls_and_sasl(
     finding = check_broker(stream.bootstrap_servers)
     assert finding.verdict is Verdict.OK
     assert not [said for said in (told, str(finding)) if PASSWORD in said or KEY_PASSWORD in said]
+
+
+def test_alerts_are_delivered_through_tls_and_sasl(
+    fortress: Fortress, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text(f"{PASSWORD}\n")
+    stream = Stream(fortress.broker.bootstrap_servers, topic_prefix, fortress.settings(secret), partitions=1)
+    for name, value in stream.environment().items():
+        monkeypatch.setenv(name, value)
+    create_topics(stream.bootstrap_servers, declared_topics(1, 1, topic_prefix))
+    publish(stream, [alert_record(cascade="p")], fortress.security())
+    with service() as told:
+        targets = f'[targets.archive]\ntype = "webhook"\nurl = "{told.url}"\nstart = "beginning"\n'
+        with Deliverer(stream, tmp_path, targets) as deliverer:
+            wait_until(lambda: bool(told.taken), "told")
+            assert deliverer.terminate() == 0
+    assert [body["cascade"] for _, body in told.taken] == ["p"]
+    assert PASSWORD not in deliverer.log_path.read_text()
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])

@@ -120,6 +120,13 @@ def test_tables_in_a_pipe_and_in_markdown(app: typer.Typer, data: Path) -> None:
     assert "| 30m | 10 % | rate over " in markdown
 
 
+def test_both_rankers_beside_each_other(app: typer.Typer, data: Path) -> None:
+    options = ["--observe", "30m", "--top", "10%", "--seeds", "0", "--models", "ranker,ranker:post"]
+    found = rows(app, "--data", str(data), *options)
+    for protocol in ("age", "stream"):
+        assert {"ranker", "ranker:post"} <= {row["rule"] for row in found if row["protocol"] == protocol}
+
+
 def test_a_plot_is_drawn(app: typer.Typer, data: Path, tmp_path: Path) -> None:
     plot = tmp_path / "alerts.svg"
     options = ["--data", str(data), "--observe", "30m", "--top", "10%", "--seeds", "0", "--plot", str(plot)]
@@ -134,7 +141,9 @@ def test_a_plot_is_drawn(app: typer.Typer, data: Path, tmp_path: Path) -> None:
     [
         (["--top", "0%"], "--top 0%: give shares"),
         (["--top", "many"], "--top many: give shares"),
-        (["--split", "all", "--models", "ranker"], "--split all trains nothing"),
+        (["--split", "all", "--models", "ranker:post"], "--split all trains nothing"),
+        (["--split", "all", "--models", "ranker@7"], "no model 'ranker@7'"),
+        (["--models", "ranker@7"], "--split all judges the stored ranker@7"),
         (["--models", "oracle"], "oracle"),
         (["--observe", "25h"], "below --horizon"),
         (["--seeds", "x"], "--seeds x"),

@@ -11,10 +11,10 @@ import pytest
 
 from graph import decode_event
 from graph.errors import UserError
+from streams.control_records import WATERMARK_HEADER
 from streams.demo import feed as feed_module
 from streams.demo.feed import LONGEST_SILENCE_SECONDS, Feed, Pace, simulated_records
 from streams.replay_records import Record
-from streams.topics import WATERMARK_HEADER
 
 
 class RecordedDelivery:

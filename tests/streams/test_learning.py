@@ -19,7 +19,8 @@ from streams.learning import PartitionLearner, Unscored
 from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import StateError, unpack
+from streams.segments import unpack
+from streams.squeezing import StateError
 from tests.streams.conftest import apply, cascade_events
 from tests.streams.learning_engine import HOUR, Out, finish, learning_settings, long_stream, play, service, take
 

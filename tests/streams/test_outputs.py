@@ -95,6 +95,18 @@ async def test_what_is_out_is_not_published_again_by_the_next_owner(broker: Brok
     assert [value for _, value in broker.records] == [b"1.0", b"2.0"]
 
 
+async def test_how_far_outputs_are_out_is_noted_without_any_and_forgets_nothing(broker: Broker) -> None:
+    first, second = outputs(broker), outputs(broker)
+    await first.take_over(0)
+    await first.publish(0, [forecast(5.0)], 1.5)
+    await first.note(0, 3.0)
+    await second.take_over(0)
+    wanted = await second.publish(0, [forecast(2.0), forecast(4.0), forecast(5.0)], 6.0)
+    assert [output.key.at for output in wanted] == [4.0]
+    with pytest.raises(SupersededError):
+        await first.note(0, 7.0)
+
+
 async def test_a_former_owner_is_shut_out(broker: Broker) -> None:
     former, present = outputs(broker), outputs(broker)
     await former.take_over(0)

@@ -116,11 +116,13 @@ def test_every_record_meets_one_fate() -> None:
         Record(encoded[1], b"somebody else"),
         Record(encoded[1], None),
         Record(b"", None, watermark=2000.0),
+        Record(b"", None, heartbeat=b"worker 1"),
         Record(msgspec.json.encode(replace_time(event[1], 1000.0 + 90_001.0, "late")), b"c"),
     ]
     changes = partition.apply_records(records, check_keys=True)
     assert changes.fates == {
         Fate.APPLIED: 2, Fate.DUPLICATE: 1, Fate.DEAD_LETTERED: 1, Fate.REKEYED: 2, Fate.CONTROL: 1, Fate.LATE: 1,
+        Fate.HEARTBEAT: 1,
     }  # fmt: skip
     assert changes.fates.total() == len(records)
     assert [cascade for _, cascade in changes.misrouted] == ["c", "c"]

@@ -164,7 +164,7 @@ def test_a_slow_cascade_is_written_anew_as_one_before_it_is_scattered_over_many_
     written = 0
     for number, event in enumerate(events):
         written += asyncio.run(log.append(partition, partition.apply_events([event]), number + 1))
-    footprint = log._footprints["p"]
+    footprint = partition.store.stored("p")
     assert footprint.next_index - footprint.first_index < 200
     assert log.needed_bytes <= 2.1 * len(partition.store.get("p").snapshot())  # type: ignore[union-attr]
     again, again_log = recovered(MemorySegmentStore(store.segments), config)

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.chunks import Chunk, Chunks
 from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import STATE_VERSION, Segment, StateError, pack, unpack
+from streams.segments import OLDEST_STATE_VERSION, STATE_VERSION, Segment, Waiting, pack, unpack
+from streams.squeezing import StateError
 from tests.streams.learning_engine import Out, finish, learning_settings, long_stream, play, service
 
 STORED = Path(__file__).parent / "stored"
@@ -27,8 +29,12 @@ def stored(name: str) -> tuple[MemorySegmentStore, dict[str, Any]]:
     return MemorySegmentStore(dict(content["segments"])), content["expected"]
 
 
-def test_state_of_format_1_is_read_whole() -> None:
-    store, expected = stored("state_format_1.msgpack")
+OLDER = pytest.mark.parametrize("version", range(OLDEST_STATE_VERSION, STATE_VERSION))
+
+
+@OLDER
+def test_state_of_an_older_format_is_read_whole(version: int) -> None:
+    store, expected = stored(f"state_format_{version}.msgpack")
     partition, log = Partition(0, CONFIG), SegmentLog(store)
     assert log.load(partition) == len(store.segments)
     assert partition.watermark.value == expected["watermark"]
@@ -44,9 +50,10 @@ def test_state_of_format_1_is_read_whole() -> None:
     assert learned | msgspec.msgpack.decode(expected["learned"]) == learned, "later versions add to it"
 
 
-def test_and_goes_on_in_the_present_format() -> None:
+@OLDER
+def test_and_goes_on_in_the_present_format(version: int) -> None:
     """The half that was to come makes the forecasts and scores of an undisturbed run, across one more crash."""
-    store, expected = stored("state_format_1.msgpack")
+    store, expected = stored(f"state_format_{version}.msgpack")
     events = [*long_stream(3, cascades=16), *later_events()]
     undisturbed, _ = play(events, [], CONFIG)
     models, out = service(CONFIG), Out()
@@ -59,7 +66,7 @@ def test_and_goes_on_in_the_present_format() -> None:
             asyncio.run(log.append(partition, changes, -1))
     partition.watermark.advance_to(max(event.time for event in events) + 4 * 3600.0)
     finish(partition, models, CONFIG, out)
-    assert {unpack(value).version for value in store.segments.values()} == {1, STATE_VERSION}
+    assert {unpack(value).version for value in store.segments.values()} == {version, STATE_VERSION}
     assert out.forecasts.items() <= undisturbed.forecasts.items()
     assert out.scores.items() <= undisturbed.scores.items()
     since = expected["unforecast_since"]
@@ -80,13 +87,21 @@ def later_events() -> list[Any]:
     ]
 
 
-SMALL = Segment(STATE_VERSION, 0.0, 0.0, 7, [], [], [])
-LARGE = Segment(STATE_VERSION, 0.0, 0.0, 7, [], [(f"c{n}", 1.0, 1.0, f"e{n}") for n in range(100)], [])
+SMALL = Segment(STATE_VERSION, 0.0, 0.0, 7, Chunks(), Waiting(), [])
+LARGE = Segment(
+    STATE_VERSION,
+    0.0,
+    0.0,
+    7,
+    Chunks.of([Chunk(f"c{n}", n, b"data" * n) for n in range(30)]),
+    Waiting.of([(f"c{n}", 1.0, 1.0, f"e{n}") for n in range(100)]),
+    [],
+)
 
 
 def test_a_newer_format_is_refused_with_both_numbers() -> None:
-    newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, [], [], []))
-    with pytest.raises(StateError, match=r"format 3 and this version reads up to 2: run the version that wrote it"):
+    newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, Chunks(), Waiting(), []))
+    with pytest.raises(StateError, match=r"format 4 and this version reads up to 3: run the version that wrote it"):
         unpack(newer)
 
 
@@ -111,3 +126,31 @@ def test_nonsense_is_damaged_state(damaged: bytes) -> None:
 def test_a_key_that_no_worker_wrote_is_damaged_state() -> None:
     with pytest.raises(StateError, match="key has 3 bytes"):
         SegmentLog(MemorySegmentStore({b"abc": pack(SMALL)})).load(Partition(0, CONFIG))
+
+
+def test_columns_that_do_not_fit_together_are_damaged_state() -> None:
+    """A checksum tells flipped bits, not what a faulty writer made."""
+    for column, content in (("cascades", ["c"]), ("indexes", b"\x00" * 15), ("lengths", b""), ("data", b"dat")):
+        chunks = Chunks.of([Chunk("c", 7, b"data"), Chunk("d", 9, b"more")])
+        msgspec.structs.force_setattr(chunks, column, content)
+        with pytest.raises(StateError, match="damaged"):
+            unpack(pack(msgspec.structs.replace(SMALL, chunks=chunks)))
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 2**64 - 1), st.binary(max_size=9)), max_size=9))
+def test_chunks_come_back_from_their_columns(rows: list[tuple[str, int, bytes]]) -> None:
+    chunks = [Chunk(*row) for row in rows]
+    columns = Chunks.of(chunks)
+    assert len(columns) == len(chunks)
+    assert list(columns.where(lambda cascade, index: True)) == chunks
+    assert list(columns.where(lambda cascade, index: index % 2 == 0)) == [one for one in chunks if one.index % 2 == 0]
+
+
+def test_forecasts_to_be_made_are_read_only_where_some_are_needed() -> None:
+    rows = [("a", 3.0, 1.0, "e"), ("b", 5.0, 4.0, "f")]
+    waiting = Waiting.of(rows)
+    assert [list(waiting.since(time)) for time in (2.0, 3.0, 4.0, 5.5)] == [rows, rows, rows[1:], []]
+    assert list(Waiting.of([]).since(-1.0)) == []
+    with pytest.raises(StateError, match="damaged"):
+        Waiting(9.0, b"\x01nonsense").since(1.0)
+    assert list(Waiting(9.0, b"\x01nonsense").since(9.5)) == []

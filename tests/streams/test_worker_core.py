@@ -205,6 +205,40 @@ async def test_a_new_owner_goes_on_where_the_old_one_stopped(engine_settings: Se
     assert {i: r for i, r in again.items() if r["as_of"] <= cut} == {i: r for i, r in ids.items() if r["as_of"] <= cut}
 
 
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_into_the_state_there_is(
+    engine_settings: Settings,
+) -> None:
+    first = Rig(engine_settings)
+    await first.core.own({0})
+    early = cascade_events("c", 1000.0, [float(n) for n in range(40)])
+    await first.core.ingest({0: records_of(early, 0, broker_time=50.0)}, "social.events")
+    second = Rig(engine_settings)
+    second.stores = first.stores
+    second.tape.ends = {0: 0}
+    await second.core.own({0})
+    assert second.core.state_end(0) == 0
+    late = [msgspec.structs.replace(event, id=f"again/{event.id}") for event in early[1:11]]
+    await second.core.ingest({0: records_of(late, 0, broker_time=60.0)}, "social.events")
+    assert (second.core.state_end(0), second.tape.rewinds) == (10, [])
+    grown = second.core.assigned[0].partition.store.get("c")
+    assert grown is not None
+    assert grown.size == 50
+    third = Rig(engine_settings)
+    third.stores = first.stores
+    third.tape.ends = {0: 10}
+    await third.core.own({0})
+    assert third.core.state_end(0) == 10
+    await third.core.ingest({0: records_of(late, 0, broker_time=60.0)}, "social.events")
+    assert third.value("cascadecast_events_total", fate="duplicate") == 10
+
+
+def records_of(events: Sequence[Event], offset: int, broker_time: float) -> list[Record]:
+    return [
+        Record(msgspec.json.encode(event), event.cascade.encode(), None, offset + at, broker_time)
+        for at, event in enumerate(events)
+    ]
+
+
 async def test_forecasts_that_kafka_did_not_take_are_made_again_after_recovery(engine_settings: Settings) -> None:
     events = random_stream(14)
     rig = Rig(engine_settings)

@@ -25,6 +25,19 @@ def post(name: str, ages: Sequence[float], *, start: float = START, author: str 
     return cascade
 
 
+def events_of(cascade: Cascade, author: str = "ann", by: str = "u") -> list[Event]:
+    """The events of a `post`, in order of time."""
+    name, start = cascade.id, cascade.root_time
+    ages = cascade.view().ages[1:].tolist()
+    return [
+        Event(id=name, cascade=name, kind=Kind.POST, time=start, user=author),
+        *(
+            Event(id=f"{name}:{i}", cascade=name, kind=Kind.REPOST, time=start + age, user=f"{by}{i}", parent=name)
+            for i, age in enumerate(ages)
+        ),
+    ]
+
+
 def busy_day(count: int = 240, seed: int = 0, *, until: float = math.inf) -> list[Cascade]:
     """Posts of a dozen authors of unlike fame, five minutes apart; the more famous, the more reposts.
 

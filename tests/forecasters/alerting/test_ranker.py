@@ -56,10 +56,51 @@ def test_other_posts_of_a_batch_change_no_bit(curves: GrowthCurves, ranker: Aler
     assert together[::17].tolist() == alone
 
 
-def test_what_is_stored_is_what_was_trained(curves: GrowthCurves, ranker: AlertRanker, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def of_post(curves: GrowthCurves) -> AlertRanker:
+    return AlertRanker(reads_stream=False).fit(curves, np.arange(280), SHARES)
+
+
+def test_a_view_alone_says_what_the_whole_file_says_to_the_bit(of_post: AlertRanker, curves: GrowthCurves) -> None:
+    """What a worker makes of a live post is what an evaluation makes of it, whatever else either has seen."""
+    cascades = busy_day(400)
+    for number in range(280, 400, 7):
+        for age in (60.0, 900.0, 7200.0, 40_000.0):
+            view = cascades[number].view(cascades[number].root_time + age)
+            after = np.nextafter([view.age_seconds], np.inf)
+            score = of_post.scores(curves, np.array([number]), after)[0]
+            assert of_post.score_of_view(view) == score
+            chance = of_post.probabilities(curves, np.array([number]), after, 0.1)[0]
+            assert of_post.chance_of_view(view, float(score), 0.1) == chance
+
+
+def test_without_the_stream_no_other_post_matters(of_post: AlertRanker, ranker: AlertRanker) -> None:
+    posts, alone = busy_day(400), np.array([0])
+    ages = np.array([900.0])
+    whole, single = curves_of(*posts), curves_of(posts[300])
+    place = np.array([whole.ids.index(posts[300].id)])
+    assert of_post.scores(whole, place, ages) == of_post.scores(single, alone, ages)
+    assert ranker.scores(whole, place, ages) != ranker.scores(single, alone, ages)
+    with pytest.raises(ValueError, match="reads all posts"):
+        ranker.score_of_view(posts[300].view(posts[300].root_time + 900.0))
+
+
+def test_without_the_stream_it_still_ranks_better_than_counts(curves: GrowthCurves, of_post: AlertRanker) -> None:
+    test, ages = np.arange(280, 400), np.full(120, 150.0)
+    top = reaches_top(curves.finals()[test], 0.1)
+    by_count = average_precision(curves.counts(test, ages).astype(float), top)
+    assert average_precision(of_post.scores(curves, test, ages), top) > by_count
+
+
+@pytest.mark.parametrize("kind", ["ranker", "of_post"])
+def test_what_is_stored_is_what_was_trained(
+    curves: GrowthCurves, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    ranker: AlertRanker = request.getfixturevalue(kind)
     ranker.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.md", "config.json", "model.safetensors"]
     again = AlertRanker.load(tmp_path)
+    assert (again.features, again.shares) == (ranker.features, SHARES)
     posts, ages = np.arange(400), np.geomspace(60.0, HORIZON, 400)
     assert (again.probabilities(curves, posts, ages, 0.1) == ranker.probabilities(curves, posts, ages, 0.1)).all()
     (tmp_path / "model.safetensors").write_bytes(b"{}")

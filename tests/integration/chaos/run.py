@@ -68,6 +68,7 @@ def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
         "processing_guarantee": "exactly_once" if seed % 3 == 2 else "at_least_once",
         "standby_replicas": 1 if seed % 4 == 3 else 0,
         "watchdog_stall_seconds": 30.0,
+        "heartbeat_seconds": 2.0,
         "shed": False,
         "batch_max_events": 300,
         "max_backlog": 500,

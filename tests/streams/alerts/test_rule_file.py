@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph import CascadeView
+from graph.errors import UserError
 from streams.alerts.explaining import explained, explained_shared
 from streams.alerts.moment import Quantity
+from streams.alerts.ranking import RuleRanker
 from streams.alerts.records import Severity
 from streams.alerts.rule_file import LASTING, OPENING, RulesError, load_rules, parse_rules
 
@@ -95,6 +99,9 @@ RULE = '[[rule]]\nname = "a"\nexpected = 5\n'
         (RULE + "top_share = 1.5\n", 4, "above 0 and at most 1"),
         (RULE + "probability = 0.5\n", 4, "add reaches"),
         (RULE + "reaches = 10\n", 4, "add probability"),
+        (RULE + "top_probability = 0.5\n", 4, "top_probability is of no use without ends_in_top"),
+        (RULE + "ends_in_top = 0.1\n", 4, "add top_probability"),
+        ('ranker = "ranker@2"\n' + RULE, 1, "ranker is of no use without top_probability"),
         (RULE + 'most_age = "soon"\n', 4, 'a duration such as "90m"'),
         (RULE + "most_age = 90\n", 4, "a duration"),
         (RULE + "update_factor = 1\n", 4, "above 1"),
@@ -122,6 +129,55 @@ def test_what_cannot_be_meant_is_told_with_its_line_and_the_mend(text: str, line
     assert "\n" not in str(caught.value)
 
 
+class Certain:
+    def score_of_view(self, view: CascadeView) -> float:
+        return 1.0
+
+    def chance_of_view(self, view: CascadeView, score: float, share: float) -> float:
+        return 1.0
+
+
+def found(spec: str) -> RuleRanker:
+    if spec not in ("ranker", "ranker@2"):
+        raise UserError(f"no model {spec!r}; see 'cascadecast models list'")
+    return RuleRanker("ranker@2" if spec == "ranker" else spec, 86_400.0, (0.05, 0.1), Certain())
+
+
+RANKED = '[[rule]]\nname = "a"\ntop_probability = 0.5\nends_in_top = 0.05\n'
+
+
+def test_a_rule_asks_a_stored_ranker() -> None:
+    rules = parse_rules(RANKED, "x", 86_400.0, found)
+    assert rules.ranker is not None
+    assert rules.ranker.key == "ranker@2"
+    condition = rules.rules[0].conditions[0]
+    assert (condition.bound, condition.keep, condition.level) == (0.5, 0.35, 0.05)
+    assert "probability of ending among the top 5 % at least 0.5" in explained(rules.rules[0])
+    assert parse_rules('ranker = "ranker@2"\n' + RANKED, "x", 86_400.0, found).digest == rules.digest
+    assert parse_rules(RULE, "x", 86_400.0, found).ranker is None
+
+
+@pytest.mark.parametrize(
+    ("text", "horizon", "line", "said"),
+    [
+        ('ranker = "ranker@9"\n' + RANKED, 86_400.0, 1, "no model 'ranker@9'"),
+        (RANKED.replace("0.05", "0.01"), 86_400.0, 4, "ranker@2 knows the top 0.05, 0.1, not 0.01"),
+        (RANKED, 3600.0, 3, "trained for sizes at 24h, and the horizon is 1h"),
+        (RANKED.replace("0.05", "2"), 86_400.0, 4, "at most 1"),
+    ],
+)
+def test_a_ranker_that_cannot_answer_is_told(text: str, horizon: float, line: int, said: str) -> None:
+    with pytest.raises(RulesError, match=said) as caught:
+        parse_rules(text, "x", horizon, found)
+    assert str(caught.value).startswith(f"x:{line}: ")
+
+
+def test_without_a_ranker_the_mend_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASCADECAST_MODELS_DIR", str(tmp_path))
+    with pytest.raises(RulesError, match="x:3: no ranker is stored; 'cascadecast train ranker --data FILE' makes one"):
+        parse_rules(RANKED, "x")
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"a = ["])
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "rules.toml"
@@ -147,9 +203,14 @@ def test_the_digest_tells_rules_apart_and_nothing_else() -> None:
         RULE + 'labels = { a = "b" }\n',
     ]
     assert len({parse_rules(text, "x").digest for text in others} | {base.digest}) == 5
+    of_one, of_another = (
+        parse_rules(RANKED, "x", find=lambda spec, key=key: replace(found(spec), key=key))  # type: ignore[misc]
+        for key in ("ranker@1", "ranker@2")
+    )
+    assert of_one.digest != of_another.digest
 
 
 def test_every_condition_is_documented() -> None:
     text = (EXAMPLE.parents[2] / "docs" / "alerts.md").read_text()
-    for key in (*LASTING, *OPENING, "sources", "languages", "reaches"):
+    for key in (*LASTING, *OPENING, "sources", "languages", "reaches", "ends_in_top", "ranker"):
         assert f"`{key}`" in text

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from yarl import URL
 
@@ -14,6 +15,7 @@ from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleSet
 from streams.murmur2 import partition_of
+from streams.partition import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.web.conftest import PARTITIONS, site
@@ -47,6 +49,21 @@ async def test_the_list_is_led_by_whom_the_order_says(engine_settings: Settings)
         assert (top["live_cascades"], top["workers"], top["workers_answering"]) == (3, 1, 1)
         _, shortest = await get(here.url("/api/v1/cascades?top=1&sort=observed"))
         assert [post["cascade"] for post in shortest["cascades"]] == ["fast"]
+
+
+async def test_a_post_is_told_of_wherever_its_producer_has_put_it(engine_settings: Settings) -> None:
+    async with site(engine_settings) as here:
+        events = cascade_events("astray", START, [60.0 * n for n in range(1, 31)])
+        number = (partition_of("astray", PARTITIONS) + 1) % PARTITIONS
+        records = [
+            Record(msgspec.json.encode(event), b"astray", None, here.rig.next_offset(number), 0.0) for event in events
+        ]
+        await here.rig.core.ingest({number: records}, "social.events")
+        await here.take([], START + 2000)
+        _, top = await get(here.url("/api/v1/cascades"))
+        assert [post["cascade"] for post in top["cascades"]] == ["astray"]
+        status, post = await get(here.url("/api/v1/cascades/astray"))
+        assert (status, post["observed"]) == (200, 30)
 
 
 async def test_the_list_may_be_of_one_source(engine_settings: Settings) -> None:

@@ -1,0 +1,70 @@
+"""What the cascades of a batch gained, in columns: a recovery reads millions, and makes no object for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+_INDEX: Final = np.dtype("<u8")
+_LENGTH: Final = np.dtype("<u4")
+
+
+class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What one cascade gained in one batch; ``index`` orders the cascade's chunks.
+
+    A cascade counts its chunks from a base of its own (`LIFE` times the sequence of the segment in which its life
+    began), so that an id which left and came back never mixes its two lives.
+    """
+
+    cascade: str
+    index: int
+    data: bytes
+
+
+class Chunks(msgspec.Struct, array_like=True, frozen=True):
+    """The chunks of a segment, in columns."""
+
+    cascades: list[str] = []
+    indexes: bytes = b""  # u8 each
+    lengths: bytes = b""  # u4 each, of data
+    data: bytes = b""  # one after the other
+
+    @classmethod
+    def of(cls, chunks: Sequence[Chunk]) -> Chunks:
+        """So many as columns."""
+        return cls(
+            [chunk.cascade for chunk in chunks],
+            np.array([chunk.index for chunk in chunks], _INDEX).tobytes(),
+            np.array([len(chunk.data) for chunk in chunks], _LENGTH).tobytes(),
+            b"".join([chunk.data for chunk in chunks]),
+        )
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec makes a decoding error, when the columns do not fit together."""
+        count = len(self.cascades)
+        fits = len(self.indexes) == count * _INDEX.itemsize and len(self.lengths) == count * _LENGTH.itemsize
+        if not fits or int(self.sizes().sum()) != len(self.data):
+            raise ValueError("its chunks do not fit together")
+
+    def __len__(self) -> int:
+        return len(self.cascades)
+
+    def where(self, wanted: Callable[[str, int], bool]) -> Iterator[Chunk]:
+        """Those whose cascade and index are ``wanted``, one after the other."""
+        start = 0
+        for cascade, index, size in zip(self.cascades, self.places().tolist(), self.sizes().tolist(), strict=True):
+            if wanted(cascade, index):
+                yield Chunk(cascade, index, self.data[start : start + size])
+            start += size
+
+    def places(self) -> NDArray[np.uint64]:
+        """(n,) the index of each."""
+        return np.frombuffer(self.indexes, _INDEX)
+
+    def sizes(self) -> NDArray[np.int64]:
+        """(n,) bytes of each."""
+        return np.frombuffer(self.lengths, _LENGTH).astype(np.int64)
