@@ -39,7 +39,7 @@ from streams.kept import Truth
 from streams.last_forecasts import LastForecasts
 from streams.learned import Learned
 from streams.learning import NOTHING, PartitionLearner
-from streams.priority import Claim, Order, chosen, growth_since, is_near
+from streams.priority import Claim, Order, by_importance, in_turn
 from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
@@ -143,10 +143,11 @@ class Partition:
         settings: Settings,
         rules: RuleBook | None = None,
         clock: Callable[[], float] = time.monotonic,
-        order: Order = chosen,
+        order: Order | None = None,
     ) -> None:
         """``rules`` None: there are no alerts, and those that are open are resolved. ``clock`` (s) tells how long
-        forecasts wait, ``order`` which are made under overload: neither has a say in what they say."""
+        forecasts wait, ``order`` which are made under overload (None: as the setting ``shed`` says); neither has a say
+        in what they say."""
         self.number = number
         self._settings = settings
         self.store = CascadeStore(
@@ -159,7 +160,7 @@ class Partition:
         self.watermark = Watermark(settings.allowed_lateness_seconds, settings.max_jump_seconds)
         self.heard = Heard()
         self.schedule = Schedule(settings.forecast_delay_seconds, clock)
-        self._order = order
+        self._order = order or (in_turn if settings.shed == "paced" else by_importance)
         self._last_forecasts = LastForecasts()
         self.learner = PartitionLearner(settings)
         self._rules = rules or RuleBook()
@@ -415,16 +416,22 @@ class Partition:
         return self.schedule.waits_seconds()
 
     def _choose(self, waiting: Iterable[tuple[str, float]], limit: int) -> list[str]:
-        levels = levels_of(self._rules.current)
-        claims = [self._claim(cascade, waits, levels) for cascade, waits in islice(waiting, CLAIMS_CONSIDERED)]
-        return self._order(claims, limit, self._settings.forecast_within_seconds)
+        claims = [self._claim(cascade, waits) for cascade, waits in islice(waiting, CLAIMS_CONSIDERED)]
+        within = self._settings.forecast_within_seconds
+        return self._order(claims, limit, within, levels_of(self._rules.current))
 
-    def _claim(self, cascade_id: str, waits_seconds: float, levels: Sequence[float]) -> Claim:
+    def _claim(self, cascade_id: str, waits_seconds: float) -> Claim:
         cascade = self.store.get(cascade_id)
         size = cascade.size if cascade is not None else 0
         last = self._last_forecasts.get(cascade_id)
-        near = has_open(self.alerts.journal, cascade_id) or (last is not None and is_near(last.expected, levels))
-        return Claim(cascade_id, waits_seconds, near, growth_since(size, last.size if last is not None else 0), size)
+        return Claim(
+            cascade_id,
+            waits_seconds,
+            size,
+            None if last is None else last.size,
+            None if last is None else last.expected,
+            has_open(self.alerts.journal, cascade_id),
+        )
 
     def _view_or_reason(self, pending: Pending) -> CascadeView | Skipped:
         cascade = self.store.get(pending.cascade)

@@ -45,7 +45,7 @@ log = structlog.get_logger("cascadecast.worker")
 ROUNDS_IN_FLIGHT = 4
 """Rounds of forecasts that wait for Kafka's acknowledgements while the next one is computed: rounds are short."""
 
-PACED_SHARE = 0.5
+PACED_SHARE = 0.4
 """Of forecast_within_seconds: what waits may take so long until input waits too, which leaves time for what comes."""
 
 PACED_EVENTS = 200
@@ -143,7 +143,7 @@ class WorkerCore:
         self._round_size = RoundSize()
         self._rounds: set[asyncio.Task[None]] = set()
         self._ingesting = 0
-        self._computing = False
+        self._computing = 0  # forecasts of the round that the models have
         self._stopping = False
         self._fault: BaseException | None = None
         metrics.show_lineup(service.lineup)
@@ -368,7 +368,7 @@ class WorkerCore:
         if settings.shed != "paced":
             return self.backlog() > settings.max_backlog
         partitions = [one.partition for one in self.assigned.values()]
-        until_made = self._round_size.seconds(sum(one.waiting_cascades() for one in partitions))
+        until_made = self._round_size.seconds(self._computing + sum(one.waiting_cascades() for one in partitions))
         longest = max((one.waits_seconds() for one in partitions), default=0.0)
         return max(until_made, longest) > PACED_SHARE * settings.forecast_within_seconds
 
@@ -393,7 +393,7 @@ class WorkerCore:
                 if not self._anything_due():
                     await self._wake.wait()
                 continue
-            self._computing = True
+            self._computing = max(1, len(dues))
             started = time.perf_counter()
             runs = await asyncio.get_running_loop().run_in_executor(self._executor, self._service.forecast, dues)
             self._round_size.took(len(dues), time.perf_counter() - started)
@@ -406,7 +406,7 @@ class WorkerCore:
             task = asyncio.create_task(self._publish(dues, runs, matured, alerted))
             self._rounds.add(task)
             task.add_done_callback(self._round_ended)
-            self._computing = False
+            self._computing = 0
         if self._fault is not None:
             async with self._progress:
                 self._progress.notify_all()

@@ -24,7 +24,7 @@ from streams.bench.rows import row
 from streams.bench.throughput import Tell
 from streams.inference import ForecastService, load_service
 from streams.partition import Partition
-from streams.priority import Claim, Order, chosen
+from streams.priority import Claim, Order, by_importance, in_turn
 from streams.settings import Settings, load_settings
 
 LOADS: Final = (1.0, 2.0, 5.0, 10.0)
@@ -34,20 +34,15 @@ STEP_SECONDS: Final = 10.0
 RESOLVE_SHARE: Final = 0.7
 
 
-def largest_first(claims: Sequence[Claim], limit: int, within_seconds: float) -> list[str]:
+def largest_first(claims: Sequence[Claim], limit: int, within_seconds: float, levels: Sequence[float]) -> list[str]:
     """The order of a worker that looks at sizes alone."""
     return [claim.cascade for claim in sorted(claims, key=lambda one: (-one.size, one.cascade))[:limit]]
 
 
-def longest_wait_first(claims: Sequence[Claim], limit: int, within_seconds: float) -> list[str]:
-    """The order of arrival."""
-    return [claim.cascade for claim in sorted(claims, key=lambda one: (-one.waits_seconds, one.cascade))[:limit]]
-
-
 ORDERS: Final[dict[str, Order]] = {
-    "the worker's order": chosen,
+    "the worker's order": by_importance,
     "largest first": largest_first,
-    "longest wait first": longest_wait_first,
+    "longest wait first": in_turn,
 }
 
 
@@ -121,7 +116,7 @@ def play(
     service: ForecastService,
     rules: RuleSet,
     capacity: float | None = None,
-    order: Order = chosen,
+    order: Order | None = None,
 ) -> Played:
     """Play events, in order of time, to one partition that makes ``capacity`` forecasts a second of event time, in
     ``order``; None: all that fall due."""

@@ -21,11 +21,13 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from graph import Event, Kind
 from streams.bench.installation import PREFIX, BenchWorker, produce, producer
 from streams.bench.rows import row
-from streams.bench.throughput import RECEIVED, Tell
+from streams.bench.throughput import Tell
 from streams.murmur2 import partition_of
 
 WITHIN_SECONDS: Final = 2.0
-READING_SECONDS: Final = 0.2
+READING_SECONDS: Final = 0.25
+"""A reading costs the worker some ten milliseconds."""
+
 TICK_SECONDS: Final = 0.01
 LAST_SECONDS: Final = 5.0
 """Of the run: what is touched then may have no later event that moves event time on, and is left out."""
@@ -61,7 +63,7 @@ def run(plan: PromisePlan, server: str, worker: BenchWorker, name: str, tell: Te
     with _Forecasts(server, plan) as forecasts, _Offsets(worker, plan.partitions) as offsets:
         began = time.time()
         places = _offer(plan, server)
-        worker.wait_until(lambda: worker.metric(RECEIVED) >= len(plan.events), "done")
+        worker.wait_until(lambda: offsets.records() >= len(plan.events), "done")
         seconds = time.time() - began
         time.sleep(LAST_SECONDS)
     waits = touched_to_forecast(plan.events, places, offsets.taken_in, forecasts.out, began + seconds - LAST_SECONDS)
@@ -199,6 +201,10 @@ class _Offsets(_Reader):
             for number, offsets in enumerate(self._next):
                 offsets.append(found.get(str(number), 0.0))
         self._stopped.wait(READING_SECONDS)
+
+    def records(self) -> float:
+        """How many records are part of the state."""
+        return sum(offsets[-1] for offsets in self._next if offsets)
 
     def taken_in(self, partition: int, offset: int) -> float:
         """The last reading before a record was part of the state."""

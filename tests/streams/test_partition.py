@@ -15,7 +15,7 @@ from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
 from streams.partition import Due, Fate, Partition, Record, Skipped
-from streams.priority import Claim, growth_since
+from streams.priority import Claim
 from streams.records import ForecastRecord
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
@@ -200,11 +200,12 @@ def forecast_of(due: Due, expected: float) -> ForecastRecord:
 
 
 def test_under_overload_the_order_is_told_how_each_post_stands() -> None:
-    """How long it waits, how it grew since its last forecast, and whether that lies near what a rule asks for."""
+    """How long it waits, its size now and at its last forecast, and what that was; and at which sizes rules decide."""
     now = 50.0
     asked: dict[str, Claim] = {}
 
-    def order(claims: Sequence[Claim], limit: int, within_seconds: float) -> list[str]:
+    def order(claims: Sequence[Claim], limit: int, within_seconds: float, levels: Sequence[float]) -> list[str]:
+        assert list(levels) == [100.0]
         asked.update({claim.cascade: claim for claim in claims})
         return [claim.cascade for claim in claims][:limit]
 
@@ -227,5 +228,5 @@ def test_under_overload_the_order_is_told_how_each_post_stands() -> None:
     assert partition.backlog() == 2
     now = 53.0
     assert [due.cascade for due in partition.take_due(1, overloaded=True)] == [next(iter(asked))]
-    assert asked["near"] == Claim("near", 3.0, True, growth_since(4, 3), 4)
-    assert asked["far"] == Claim("far", 3.0, False, growth_since(7, 3), 7)
+    assert asked["near"] == Claim("near", 3.0, 4, 3, 80.0, has_alert=False)
+    assert asked["far"] == Claim("far", 3.0, 7, 3, 10.0, has_alert=False)
