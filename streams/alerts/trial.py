@@ -111,8 +111,6 @@ class _InProcess:
         self._counts = RunCounts()
         self._outcomes = Outcomes(settings.horizon_seconds)
         service = load_service(settings)
-        gc.freeze()  # the models and their libraries stay as long as the process
-        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         self._run = FileRun(
             settings, service, self._counts, rules=rules, on_alert=self._outcomes.note, numbers=numbers,
             on_departed=self._outcomes.settle,
@@ -200,6 +198,8 @@ def _serve(pipe: Connection, settings: Settings, rules: RuleSet, numbers: list[i
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         part = _InProcess(settings, rules, numbers)
+        gc.freeze()  # the models and their libraries stay as long as the process
+        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         while True:
             message = _decode(pipe.recv_bytes())
             if isinstance(message, float):  # the event time at which the stream ends
