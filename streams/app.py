@@ -10,6 +10,7 @@ from typing import Any, Final
 import faust
 import structlog
 
+from streams import huge_pages
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
 from streams.batched_transport import BatchedTransport, Fetched
@@ -162,6 +163,7 @@ def build_app(
     )
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)
+    _add_huge_pages(app)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
     if rule_watch is not None:
         _add_rule_watch(app, rule_watch, core, settings.alert_rules_poll_seconds)
@@ -283,6 +285,12 @@ def _add_watchdog(app: faust.App, watchdog: Watchdog) -> None:
     async def end(sender: Any, **_: Any) -> None:
         del sender
         watchdog.stop()
+
+
+def _add_huge_pages(app: faust.App) -> None:
+    @app.timer(huge_pages.EVERY_SECONDS)
+    async def collapse() -> None:
+        await asyncio.to_thread(huge_pages.collapse)
 
 
 def _add_live_page(app: faust.App, core: WorkerCore, settings: Settings, partitions: int, table: faust.Table) -> None:
