@@ -183,6 +183,15 @@ def told_by(chunk: bytes) -> Told:
     return Told(*_HEADER.unpack_from(chunk)[6:9])
 
 
+def is_readable(exceptions: bytes) -> bool:
+    """Whether the exceptions at the end of a chunk can be decoded."""
+    try:
+        _decode_exceptions(exceptions)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
 def is_whole(chunk: bytes) -> bool:
     """Whether a chunk tells everything, so that nothing before it is needed."""
     return chunk[2:6] == _NO_BASE

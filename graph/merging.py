@@ -53,6 +53,7 @@ def merged(data: bytes, starts: Places, ends: Places, edges: Places, cascades: l
         return [None] * len(cascades)
     table = _Table(np.frombuffer(data, np.uint8), starts, ends)
     regular = np.logical_and.reduceat(table.appends(edges), edges[:-1])
+    regular &= table.is_sound(data, edges[:-1], regular, cascades)
     found: list[Dormant | None] = [None] * len(cascades)
     chosen = np.flatnonzero(regular)
     if len(chosen):
@@ -107,13 +108,27 @@ class _Table:
             & (headers["name"][1:] == headers["name"][:-1])
             & (self.with_followers[1:] >= self.with_followers[:-1])
         )
-        begins = (headers["base"] == 0) & (first == 0) & (count > 0)
+        begins = (headers["base"] == 0) & (first == 0) & (count > 0) & (version > 0)
         known = (
             delta.ORDER_BITS | delta.FOLLOWERS | delta.EXCEPTIONS
         )  # a wide cascade is so large that merging saves little
         sound = (headers["format"] == delta.FORMAT) & (headers["contents"] & ~np.uint8(known) == 0)
         complete = np.where(self.with_exceptions, leads & self._tells_only_the_root(), self.body_end == self.ends)
         return np.asarray(sound & complete & np.where(leads, begins, continues))
+
+    def is_sound(self, data: bytes, lead: Places, regular: NDArray[np.bool_], cascades: list[str]) -> NDArray[np.bool_]:
+        """Of each of the ``cascades`` that is ``regular``, whether its first chunk is its own and tells facts of a
+        post: what cannot be read must show now, not when the cascade wakes."""
+        found = np.zeros(len(lead), bool)
+        readable = {b""}
+        body, body_end, ends = self.body[lead].tolist(), self.body_end[lead].tolist(), self.ends[lead].tolist()
+        starts = (self.starts[lead] + _HEADER.itemsize).tolist()
+        for at in np.flatnonzero(regular).tolist():
+            facts = data[body_end[at] : ends[at]]
+            if facts not in readable and delta.is_readable(facts):
+                readable.add(facts)
+            found[at] = facts in readable and data[starts[at] : body[at]] == cascades[at].encode()
+        return found
 
     def _tells_only_the_root(self) -> NDArray[np.bool_]:
         room = self.body_end + len(_ONLY_ROOT_FACTS) < self.ends

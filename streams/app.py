@@ -11,6 +11,7 @@ from typing import Any, Final
 import faust
 import structlog
 
+from streams import huge_pages
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
 from streams.batched_transport import BatchedTransport, Fetched
@@ -171,6 +172,7 @@ def build_app(
     )
     _add_lifecycle(app, core, source, changelogs)
     _add_watchdog(app, watchdog)
+    _add_huge_pages(app)
     _add_model_watch(app, ModelWatch(loader, service, metrics), settings.models_poll_seconds)
     if heartbeats is not None:
         _add_heartbeats(app, heartbeats, core, settings.heartbeat_seconds)
@@ -280,6 +282,12 @@ def _add_watchdog(app: faust.App, watchdog: Watchdog) -> None:
     async def end(sender: Any, **_: Any) -> None:
         del sender
         watchdog.stop()
+
+
+def _add_huge_pages(app: faust.App) -> None:
+    @app.timer(huge_pages.EVERY_SECONDS)
+    async def collapse() -> None:
+        await asyncio.to_thread(huge_pages.collapse)
 
 
 def _add_live_page(app: faust.App, core: WorkerCore, settings: Settings, partitions: int, table: faust.Table) -> None:

@@ -140,7 +140,7 @@ def unpack(value: bytes) -> Segment:
             return _decode_rows(raw).in_columns()
         if version == STATE_VERSION:
             return _decode(raw)
-    except (zstandard.ZstdError, msgspec.DecodeError, IndexError, ValueError, RecursionError) as error:
+    except (zstandard.ZstdError, msgspec.DecodeError, ArithmeticError, IndexError, ValueError, RecursionError) as error:
         raise damaged(str(error)) from None
     if version < OLDEST_STATE_VERSION:
         raise damaged("no format has such a number")

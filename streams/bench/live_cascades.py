@@ -13,6 +13,7 @@ import msgspec
 
 from streams.bench.rows import row
 from streams.bench.stream import START
+from streams.huge_pages import collapse
 from streams.partition import Partition, Record
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
@@ -43,6 +44,7 @@ async def _microseconds_an_event(cascades: int, tell: Callable[[str], None]) -> 
     partition, log = Partition(0, settings), SegmentLog(MemorySegmentStore())
     await log.recover(partition)
     await _take_in(partition, log, _posts(cascades), settings.batch_max_events)
+    collapse()  # as a worker does every minute
     seconds = await _take_in(partition, log, _reshares(cascades), settings.batch_max_events)
     return 1e6 * seconds / RESHARES
 

@@ -1,7 +1,7 @@
 """Whether a worker stays as it is: memory, descriptors and threads over minutes or hours, at full speed and paced.
 
-Event time runs so fast that cascades mature, are scored, learned from and leave, all the time. After the first part of
-each phase, in which the live cascades fill memory, it should not grow any more: its slope is fitted by least squares.
+Event time runs so fast that cascades mature, are scored, learned from and leave, all the time. Once as many are live as
+will be, and after the first part of each phase, memory should not grow any more: its slope is fitted by least squares.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ DRIFT_TARGET: Final = 0.01
 """Growth over the observed part of a phase, as a share of the memory in use."""
 
 SAMPLE_SECONDS: Final = 2.0
+PAUSE_SECONDS: Final = 0.05
 WARM_UP_SHARE: Final = 0.5
+FILLING_HOURS: Final = 30.0
+"""Of event time: by then the first cascades have left, and been scored, on however slow a machine."""
+
 AHEAD_RECORDS: Final = 20_000
 """At full speed so many records lie in Kafka before the worker: it never waits, and never falls far behind."""
 
@@ -73,6 +77,8 @@ def run(plan: SoakPlan, tell: Callable[[str], None]) -> list[dict[str, Any]]:
         with BenchWorker(server, Path(scratch), settings) as worker:
             worker.start().wait_ready()
             feed = _Feed(producer(server), stream, worker)
+            tell("filling the memory")
+            feed.fill(plan.events_per_hour * FILLING_HOURS)
             full = _phase("full speed", phase_seconds, feed.full_speed, worker, tell)
             feed.catch_up()
             began, sent = time.monotonic(), feed.sent
@@ -104,6 +110,12 @@ class _Feed:
                 self._send(LOT_RECORDS)
             self._sender.flush()
 
+    def fill(self, count: float) -> None:
+        """Until the worker has taken in so many."""
+        while self._received() < count:
+            self.full_speed()
+            time.sleep(PAUSE_SECONDS)
+
     def up_to(self, count: float) -> None:
         """Send until so many have been sent in all."""
         self._send(max(0, int(count) - self.sent))
@@ -132,7 +144,7 @@ def _phase(
         if not samples or now - samples[-1].seconds >= SAMPLE_SECONDS:
             samples.append(_sample(worker, now))
             tell(f"{name}: {now:.0f} of {seconds:.0f} s, {samples[-1].resident_bytes / 1e6:.0f} MB")
-        time.sleep(0.05)
+        time.sleep(PAUSE_SECONDS)
     return samples
 
 

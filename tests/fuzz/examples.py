@@ -13,10 +13,10 @@ import msgspec
 from forecasters.model_store import SHIPPED_WEIGHTS
 from graph import Event, Kind
 from streams.learned import Learned
-from streams.segments import pack, unpack
+from streams.segments import STATE_VERSION, pack, unpack
 from tests.streams.test_standing import truths
 
-STORED_STATE: Final = Path(__file__).parents[1] / "streams" / "stored" / "state_format_1.msgpack"
+STORED_STATES: Final = sorted((Path(__file__).parents[1] / "streams" / "stored").glob("state_format_*.msgpack"))
 
 BROKER: Final = b'{"pid":1,"start_ticks":2,"port":9092,"controller_port":9093,"heap":"1g","kafka_version":"4.0.0"}'
 
@@ -62,9 +62,9 @@ def tree_examples() -> list[bytes]:
 
 @cache
 def segment_examples() -> list[bytes]:
-    """Segments of the format before, as they were written, and of today's."""
-    stored = msgspec.msgpack.decode(STORED_STATE.read_bytes())["segments"]
-    return [value for _, value in stored] + [pack(unpack(value)) for _, value in stored]
+    """Segments of the formats before, as they were written, and of today's."""
+    stored = [value for state in STORED_STATES for _, value in msgspec.msgpack.decode(state.read_bytes())["segments"]]
+    return stored + [pack(msgspec.structs.replace(unpack(value), version=STATE_VERSION)) for value in stored]
 
 
 @cache
