@@ -85,7 +85,7 @@ class OnItsWay:
 
     token: bytes
     sent_at: float  # monotonic, seconds
-    due_before: float = math.nan  # watermark when it was taken in; NaN before
+    due_before: float = math.nan  # watermark of the durable state that includes it; NaN before
 
 
 class Heartbeats:

@@ -502,19 +502,22 @@ class WorkerCore:
 
     async def _see_heartbeats_out(self) -> None:
         """Of partitions whose outputs are out, up to what was due when a heartbeat was taken in."""
-        if self._heartbeats is None:
+        if self._heartbeats is not None:
+            beats = self._heartbeats
+            await asyncio.gather(*(self._see_out(beats, one.partition) for one in list(self.assigned.values())))
+
+    async def _see_out(self, heartbeats: Heartbeats, partition: Partition) -> None:
+        sent = heartbeats.at_the_end(partition.number, partition.out_before(()))
+        if sent is None:
             return
-        for one in list(self.assigned.values()):
-            partition, out_before = one.partition, one.partition.out_before(())
-            sent = self._heartbeats.at_the_end(partition.number, out_before)
-            if sent is None:
-                continue
-            try:
-                await self._outputs.note(partition.number, out_before)
-            except SupersededError:
-                await self._drop_superseded(partition)
-            else:
-                self._heartbeats.arrived(partition.number, sent)
+        try:
+            # No later time than the state knows of: the wall clock may have moved the watermark since, and a crash
+            # would move it back.
+            await self._outputs.note(partition.number, sent.due_before)
+        except SupersededError:
+            await self._drop_superseded(partition)
+        else:
+            heartbeats.arrived(partition.number, sent)
 
     async def _publish_share(self, share: Share) -> None:
         partition = share.partition

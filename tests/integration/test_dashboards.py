@@ -31,6 +31,7 @@ SETTINGS = {
     "HORIZON_SECONDS": "7200",
     "RETENTION_GRACE_SECONDS": "60",
     "SCORE_AGES_SECONDS": "300,900",
+    "HEARTBEAT_SECONDS": "10",
 }
 """Posts that mature within the stream, so that there are scores."""
 

@@ -20,6 +20,7 @@ from streams.control_records import HEARTBEAT_HEADER, WATERMARK_HEADER, heartbea
 from streams.heartbeat import GIVEN_UP_SECONDS, HeartbeatMetrics, Heartbeats
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
+from streams.outputs import DirectOutputs
 from streams.partition import Partition, Record
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
@@ -38,6 +39,17 @@ def recorded(events: list[Event], offset: int = 0, broker_time: float = 0.0) -> 
     ]
 
 
+class Noting(DirectOutputs):
+    """Keeps what is noted."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        super().__init__(outbox)
+        self.noted: list[float] = []
+
+    async def note(self, partition: int, forecasts_before: float) -> None:
+        self.noted.append(forecasts_before)
+
+
 class Way:
     """A worker of partition 0 and the topic before it: what is sent lies there until it is taken."""
 
@@ -48,6 +60,7 @@ class Way:
         self.now = 100.0
         self.metrics = WorkerMetrics()
         self.outbox = Outbox()
+        self.outputs = Noting(self.outbox)
         self.store = MemorySegmentStore()
         self.heartbeats = Heartbeats(self.send, self.metrics.heartbeat, lambda: self.now)
         self.core = WorkerCore(
@@ -57,6 +70,7 @@ class Way:
             Tape(),
             lambda number: self.store,
             self.metrics,
+            self.outputs,
             heartbeats=self.heartbeats,
         )
 
@@ -134,6 +148,27 @@ async def test_it_has_arrived_when_what_was_due_before_it_is_out(way: Way) -> No
     assert len(way.outbox.forecasts()) >= 1
     await way.core.drain()
     await forecasting
+
+
+async def test_what_is_noted_of_outputs_is_no_later_than_what_the_state_knows(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    await way.take(*cascade_events("live", now, []))
+    await way.beat()
+    await way.take()
+    recovered = Partition(0, ENGINE)
+    SegmentLog(way.store).load(recovered)
+    now += ENGINE.idle_after_seconds + 100
+    await way.core.tick()
+    assert way.core.assigned[0].partition.watermark.value == now
+    await way.core._see_heartbeats_out()
+    again = Partition(0, ENGINE)
+    SegmentLog(way.store).load(again)
+    assert way.count("out") == 1
+    assert way.outputs.noted == [recovered.watermark.value]
+    assert way.outputs.noted[0] <= again.watermark.value
 
 
 async def test_of_each_partition_one_is_on_its_way_at_a_time_and_one_that_is_lost_is_given_up(way: Way) -> None:
