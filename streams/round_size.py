@@ -11,6 +11,9 @@ the fixed cost of each model, some 30 ms for the blend, more often."""
 FEWEST: Final = 32
 """Forecasts of a round, however slow the models are: half as many would cost the blend two thirds as much."""
 
+ROUNDS_OF_A_QUEUE: Final = 4
+"""Who waits behind many others gains nothing by short rounds, and all of them by few large ones."""
+
 MEMORY: Final = 0.8
 """Weight of what was known in the running mean of the cost of a forecast."""
 
@@ -32,8 +35,9 @@ class RoundSize:
         """How long so many forecasts take about."""
         return forecasts * (self._seconds_each or 0.0)
 
-    def limit(self, most: int) -> int:
-        """Forecasts of the next round, at most ``most``."""
+    def limit(self, most: int, waiting: int = 0) -> int:
+        """Forecasts of the next round, at most ``most``, while so many wait."""
         if not self._seconds_each:
             return most
-        return max(1, min(most, max(FEWEST, int(ROUND_SECONDS / self._seconds_each))))
+        short = max(FEWEST, int(ROUND_SECONDS / self._seconds_each))
+        return max(1, min(most, max(short, waiting // ROUNDS_OF_A_QUEUE)))

@@ -442,8 +442,9 @@ class WorkerCore:
         dues: list[Due] = []
         matured: list[Matured] = []
         busy = max(1, sum(one.partition.backlog() > 0 for one in self.assigned.values()))
-        limit = math.ceil(self._round_size.limit(busy * self._settings.inference_batch) / busy)
-        flooded, paced = self.backlog() > self._settings.max_backlog, self._settings.shed == "paced"
+        waiting, paced = self.backlog(), self._settings.shed == "paced"
+        limit = math.ceil(self._round_size.limit(busy * self._settings.inference_batch, waiting) / busy)
+        flooded = waiting > self._settings.max_backlog
         for one in self.assigned.values():
             if one.advancing:
                 continue

@@ -33,3 +33,11 @@ def test_a_round_without_forecasts_tells_nothing() -> None:
     size = RoundSize()
     size.took(0, 1.0)
     assert size.limit(64) == 64
+
+
+def test_behind_many_others_a_round_is_a_quarter_of_those_who_wait() -> None:
+    size = RoundSize()
+    size.took(100, 1.0)
+    assert size.limit(512, 40) == FEWEST
+    assert size.limit(512, 800) == 200
+    assert size.limit(512, 80_000) == 512
