@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import Any, Final
 
 import faust
 import structlog
 
+from streams.alerts.rule_file import load_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
 from streams.batched_transport import BatchedTransport, Fetched
@@ -136,11 +138,10 @@ def build_app(
     )
     metrics = WorkerMetrics()
     book = RuleBook()
-    rule_watch = (
-        RuleWatch(settings.alert_rules, book, metrics, settings.horizon_seconds)
-        if settings.alert_rules is not None
-        else None
-    )
+    rule_watch = None
+    if settings.alert_rules is not None:
+        load = partial(load_rules, horizon_seconds=settings.horizon_seconds, models_dir=settings.models_dir)
+        rule_watch = RuleWatch(settings.alert_rules, book, metrics, load)
     core = WorkerCore(
         settings,
         service,
