@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import faust
 import structlog
 
 from streams import huge_pages
+from streams.alerts.rule_file import load_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
 from streams.batched_transport import BatchedTransport, Fetched
@@ -140,11 +142,10 @@ def build_app(
     )
     metrics = WorkerMetrics()
     book = RuleBook()
-    rule_watch = (
-        RuleWatch(settings.alert_rules, book, metrics, settings.horizon_seconds)
-        if settings.alert_rules is not None
-        else None
-    )
+    rule_watch = None
+    if settings.alert_rules is not None:
+        load = partial(load_rules, horizon_seconds=settings.horizon_seconds, models_dir=settings.models_dir)
+        rule_watch = RuleWatch(settings.alert_rules, book, metrics, load)
     publisher = FaustPublisher(app, settings.topic_prefix)
     heartbeats = Heartbeats(publisher.heartbeat, metrics.heartbeat) if settings.heartbeat_seconds > 0 else None
     core = WorkerCore(

@@ -178,6 +178,7 @@ class AlertRanker:
         """Write config.json, model.safetensors and card.md into an existing directory."""
         config = {
             "forecaster": self.name,
+            "version": self.version,
             "horizon_seconds": self.horizon_seconds,
             "reads_stream": self.reads_stream,
             "features": list(self.features),

@@ -30,15 +30,15 @@ class RuleRanker:
     model: ViewRanker = field(compare=False, repr=False)
 
 
-def stored_ranker(spec: str) -> RuleRanker:
-    """The stored ranker that a file of rules names.
+def stored_ranker(spec: str, models_dir: Path | None = None) -> RuleRanker:
+    """The stored ranker that a file of rules names, of the user's store unless told otherwise.
 
     Raises `ModelStoreError` where there is none, or one that needs more than a worker sees.
     """
     # imported where rules ask for a ranker only: checking other rules takes no time
     from forecasters.alerting.stored import find_ranker
 
-    found = find_ranker(spec)
+    found = find_ranker(spec, models_dir)
     return _loaded(found.directory, found.version)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,8 +70,9 @@ class RulesError(UserError):
     """A file of rules cannot be read, or says what cannot be meant."""
 
 
-def load_rules(path: Path, horizon_seconds: float | None = None, find: FindRanker = stored_ranker) -> RuleSet:
+def load_rules(path: Path, horizon_seconds: float | None = None, models_dir: Path | None = None) -> RuleSet:
     """The rules of a file, with the ranker they ask for, which must be one for ``horizon_seconds`` where that is given.
+    It is looked for in ``models_dir``, or in the user's store.
 
     Raises RulesError with file, line, what is wrong and the mend.
     """
@@ -80,7 +82,7 @@ def load_rules(path: Path, horizon_seconds: float | None = None, find: FindRanke
         raise RulesError(f"{path}: cannot read the rules: {error.strerror}; name a file that can be read") from None
     except UnicodeDecodeError as error:
         raise RulesError(f"{path}: not valid TOML: not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
-    return parse_rules(text, str(path), horizon_seconds, find)
+    return parse_rules(text, str(path), horizon_seconds, partial(stored_ranker, models_dir=models_dir))
 
 
 def parse_rules(

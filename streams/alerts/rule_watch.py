@@ -19,15 +19,15 @@ class RuleWatch:
     """Puts the rules that the file says into the book; where they cannot be meant, the old ones stay."""
 
     def __init__(
-        self, path: Path, book: RuleBook, metrics: WorkerMetrics, horizon_seconds: float | None = None
+        self, path: Path, book: RuleBook, metrics: WorkerMetrics, load: Callable[[Path], RuleSet] = load_rules
     ) -> None:
-        """Raises RulesError when the file cannot be read or meant now, or asks for a ranker of another horizon."""
+        """``load`` reads the file. Raises RulesError when it cannot be read or meant now."""
         self._path = path
-        self._horizon = horizon_seconds
+        self._load = load
         self._book = book
         self._metrics = metrics
         self._refused = ""
-        self._put(load_rules(path, horizon_seconds))
+        self._put(load(path))
 
     async def run(self, poll_seconds: float, changed: Callable[[], None]) -> None:
         """Look every ``poll_seconds`` of wall time until cancelled; ``changed`` is called once others are in force."""
@@ -39,7 +39,7 @@ class RuleWatch:
     def look(self) -> bool:
         """Look once; whether other rules are in force now. Never raises; what is wrong is told and counted once."""
         try:
-            found = load_rules(self._path, self._horizon)
+            found = self._load(self._path)
         except RulesError as error:
             if str(error) != self._refused:
                 self._metrics.rules_failures.inc()

@@ -62,7 +62,7 @@ def try_rules_on(
         forecast_delay_seconds=parse_duration(delay) if delay else None,
         partitions=partitions,
     )
-    found = load_rules(rules, settings.horizon_seconds)
+    found = load_rules(rules, settings.horizon_seconds, settings.models_dir)
     started = perf_counter()
     with counting("events") as tick:
         events = ordered(read_events(file), in_order=in_order, fold_seconds=parse_duration(fold) if fold else None)

@@ -74,7 +74,7 @@ def forecast(
         raise UserError("--alerts needs rules: give --alert-rules FILE; deploy/alerts/rules.toml is one to begin with")
     rules = None
     if alerts is not None and settings.alert_rules is not None:
-        rules = load_rules(settings.alert_rules, settings.horizon_seconds)
+        rules = load_rules(settings.alert_rules, settings.horizon_seconds, settings.models_dir)
     service = load_service(settings)
     counts = RunCounts()
     started = perf_counter()

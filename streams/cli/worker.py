@@ -65,7 +65,7 @@ def worker(
     )
     settings.http_secret()  # says what is wrong with it before anything is started
     if settings.alert_rules is not None:
-        load_rules(settings.alert_rules, settings.horizon_seconds)
+        load_rules(settings.alert_rules, settings.horizon_seconds, settings.models_dir)
     if processes > 1:
         raise typer.Exit(_supervise(settings, processes))
     security = settings.kafka_security()

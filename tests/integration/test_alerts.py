@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from graph import read_events, write_events
+from forecasters.alerting.ranker_training import RankerPlan, train_ranker
+from forecasters.model_store import ModelStore
+from graph import Cascade, read_events, write_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
@@ -34,6 +36,10 @@ probability = 0.5
 reaches = 60
 update_factor = 1.2
 cool_down = "20m"
+[[rule]]
+name = "ranked"
+top_probability = 0.3
+ends_in_top = 0.1
 """
 
 
@@ -45,10 +51,21 @@ def ends_without_a_rule(stream: Stream) -> list[dict[str, Any]]:
     return [record for record in alerts_of(stream) if record["reason"] == "rule removed"]
 
 
+def stored_ranker(directory: Path) -> Path:
+    """A store with a ranker that has learned from other posts of the same kind."""
+    posts: dict[str, Cascade] = {}
+    for event in simulated_events(Simulation(seed=6, hours=4.0, mean_size=30.0, lifetime_hours=5.0), 120):
+        posts.setdefault(event.cascade, Cascade(event.cascade)).apply(event)
+    train_ranker(list(posts.values()), RankerPlan(86_400.0, (0.1,), "none"), ModelStore(directory), files=())
+    return directory
+
+
 @pytest.mark.timeout(300)
 def test_a_worker_tells_what_a_file_run_tells_and_follows_its_rules(
-    kafka: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+    kafka: EmbeddedBroker, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    models = stored_ranker(tmp_path / "models")
+    monkeypatch.setenv("CASCADECAST_MODELS_DIR", str(models))
     path, rules = tmp_path / "events.jsonl", tmp_path / "rules.toml"
     write_events(path, ordered(simulated_events(Simulation(seed=5, hours=4.0, mean_size=30.0, lifetime_hours=5.0), 60)))
     rules.write_text(RULES)
@@ -57,14 +74,15 @@ def test_a_worker_tells_what_a_file_run_tells_and_follows_its_rules(
     events = read_events(str(path))
     run = forecast_events(events, settings, load_service(settings), rules=load_rules(rules), on_alert=expected.append)
     assert sum(1 for _ in run) > 300
-    own = {"MODELS": "hawkes", "ALERT_RULES": str(rules), "ALERT_RULES_POLL_SECONDS": "0.2"}
+    own = {"MODELS": "hawkes", "ALERT_RULES": str(rules), "ALERT_RULES_POLL_SECONDS": "0.2", "MODELS_DIR": str(models)}
     stream = Stream(kafka.bootstrap_servers, topic_prefix, own).create()
     with Worker(stream, tmp_path) as worker:
         replay(ReplayPlan(str(path), stream.bootstrap_servers, stream.prefix, drain_seconds=3600.0))
         settle(stream, [worker])
         told = alerts_of(stream)
         assert len(told) == len(expected) > 10
-        assert {record["id"] for record in told} == {record.id for record in expected}
+        assert {record["id"]: record["reason"] for record in told} == {one.id: one.reason for one in expected}
+        assert sum(record["rule"] == "ranked" for record in told) > 2, "with the library's own probabilities"
         assert msgspec.convert(told[0], AlertRecord)
         rules.write_text(RULES.replace("expected = 40", "expcted = 40"))
         failures = "cascadecast_alert_rules_reload_failures_total"

@@ -11,9 +11,11 @@ import pytest
 from forecasters.alerting import GrowthCurves
 from forecasters.alerting.audience import Audience, UserEvents
 from forecasters.alerting.effects import EFFECT_NAMES, UserEffects, out_of_fold_features
-from forecasters.alerting.features import FEATURE_NAMES, ranking_features
+from forecasters.alerting.features import GROWTH_NAMES, PEOPLE_NAMES, ranking_features
 from tests.forecasters.alerting.posts import HORIZON, busy_day, curves_of, post
 from tests.forecasters.cascades import START
+
+NAMES = (*GROWTH_NAMES, *PEOPLE_NAMES)
 
 
 @pytest.mark.parametrize("age", [90.0, 1800.0, 7200.0])
@@ -30,21 +32,21 @@ def test_a_stream_that_ends_at_the_cut_gives_the_same_features(age: float) -> No
             for curves in (whole, cut)
         ]
         same = np.isclose(*seen)[0]
-        assert [name for name, equal in zip((*FEATURE_NAMES, *EFFECT_NAMES), same, strict=True) if not equal] == []
+        assert [name for name, equal in zip((*NAMES, *EFFECT_NAMES), same, strict=True) if not equal] == []
 
 
 def test_features_are_finite_and_named_for_posts_of_any_age_and_size() -> None:
     curves = curves_of(post("a", []), post("b", [0.0, 0.0]), *busy_day(20))
     posts = np.repeat(np.arange(len(curves)), 3)
     found = ranking_features(curves, Audience.of(curves), posts, np.tile([1e-3, 60.0, HORIZON], len(curves)))
-    assert found.shape == (len(posts), len(FEATURE_NAMES))
+    assert found.shape == (len(posts), len(NAMES))
     assert np.isfinite(found).all()
 
 
 def test_growth_is_counted_by_hand() -> None:
     curves = curves_of(post("p", [30.0, 100.0, 130.0, 400.0]))
     (row,) = ranking_features(curves, Audience.of(curves), np.array([0]), np.array([200.0]))
-    named = dict(zip(FEATURE_NAMES, row.tolist(), strict=True))
+    named = dict(zip(NAMES, row.tolist(), strict=True))
     assert named["log_count"] == pytest.approx(math.log(4))
     assert named["log_recent_60s"] == 0.0
     assert named["log_recent_180s"] == pytest.approx(math.log(4))
@@ -62,7 +64,7 @@ def test_an_authors_earlier_posts_count_and_the_post_itself_does_not() -> None:
         post("other", [10.0] * 9, start=START + 100.0, author="bob"),
     )
     (row,) = ranking_features(curves, Audience.of(curves), np.array([curves.ids.index("second")]), np.array([60.0]))
-    named = dict(zip(FEATURE_NAMES, row.tolist(), strict=True))
+    named = dict(zip(NAMES, row.tolist(), strict=True))
     assert named["author_log_received"] == pytest.approx(math.log(3))
     assert named["author_log_posts"] == pytest.approx(math.log(2))
 
@@ -71,10 +73,10 @@ def test_reach_is_what_resharers_had_received_by_then() -> None:
     famous = post("famous", [1.0, 2.0, 3.0], author="u0", by="x")
     curves = curves_of(famous, post("p", [10.0], start=START + 50.0, author="ann"))
     (row,) = ranking_features(curves, Audience.of(curves), np.array([1]), np.array([60.0]))
-    assert dict(zip(FEATURE_NAMES, row.tolist(), strict=True))["log_reach"] == pytest.approx(math.log(4))
+    assert dict(zip(NAMES, row.tolist(), strict=True))["log_reach"] == pytest.approx(math.log(4))
     earlier = curves_of(post("p", [10.0], author="ann"), post("famous", [1.0], start=START + 50.0, author="u0", by="x"))
     (row,) = ranking_features(earlier, Audience.of(earlier), np.array([0]), np.array([600.0]))
-    assert dict(zip(FEATURE_NAMES, row.tolist(), strict=True))["log_reach"] == 0.0
+    assert dict(zip(NAMES, row.tolist(), strict=True))["log_reach"] == 0.0
 
 
 def test_user_events_are_counted_as_by_a_dictionary() -> None:

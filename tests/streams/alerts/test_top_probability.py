@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from streams.alerts.histograms import Ranks
 from streams.alerts.moment import YOUNGEST_RANKED_SECONDS, Moment, Quantity
 from streams.alerts.ranking import RuleRanker, stored_ranker
 from streams.alerts.records import AlertState
+from streams.alerts.rule_file import load_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook, RuleSet
 from streams.metrics import WorkerMetrics
@@ -114,21 +116,21 @@ def test_the_ranker_goes_to_the_processes_of_a_trial(posts: list[Cascade], rules
 
 def test_a_worker_follows_the_promotion_of_a_ranker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "ROUNDS", 5)
-    monkeypatch.setenv("CASCADECAST_MODELS_DIR", str(tmp_path / "models"))
     store, plan = ModelStore(tmp_path / "models"), RankerPlan(3600.0, (SHARE,), "none")
     path, book = tmp_path / "rules.toml", RuleBook()
     path.write_text(f'[[rule]]\nname = "top"\ntop_probability = 0.5\nends_in_top = {SHARE}\n')
     for _ in range(2):
         train_ranker(busy_day(150), plan, store, files=())
-    watch = RuleWatch(path, book, WorkerMetrics(), 3600.0)
-    assert book.current.ranker == stored_ranker("ranker@1")
+    watch = RuleWatch(path, book, WorkerMetrics(), partial(load_rules, models_dir=store.root))
+    first, second = (stored_ranker(f"ranker@{version}", store.root) for version in (1, 2))
+    assert book.current.ranker == first
     assert not watch.look()
     store.promote("ranker", "2")
     assert watch.look()
-    assert book.current.ranker == stored_ranker("ranker@2")
+    assert book.current.ranker == second
     store.rollback("ranker")
     assert watch.look()
-    assert book.current.ranker == stored_ranker("ranker@1")
+    assert book.current.ranker == first
 
 
 def test_nothing_is_said_of_a_post_younger_than_a_minute(posts: list[Cascade], ranker: AlertRanker) -> None:
