@@ -72,6 +72,7 @@ class SegmentLog:
         self.stored_bytes = 0
         self.needed_bytes = 0
         self.next_offset = -1
+        self.watermark = -math.inf  # as last written
         self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
         self._newest: tuple[bytes, bytes] | None = None
         self._learned: Learned = NOTHING  # as last written
@@ -229,6 +230,7 @@ class SegmentLog:
             self._alerts, self._alerts_in = alerts, keys[0]
         for key, value in zip(keys, records, strict=True):
             await self._store.put(key, value)
+        self.watermark = segment.watermark
         written = sum(map(len, records))
         self._note(keys, written)
         return written

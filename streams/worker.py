@@ -277,6 +277,7 @@ class WorkerCore:
             one.last_arrival_wall = time.time()
             if not all(record.is_heartbeat for record in arriving):
                 one.last_event_wall = one.last_arrival_wall
+                await self._keep_advance(one)
             records, rewind = one.flow.admit(arriving, time.monotonic())
             if rewind is not None:
                 await self._rewind(one, rewind)
@@ -616,6 +617,11 @@ class WorkerCore:
             finally:
                 one.advancing = False
         self._wake.set()
+
+    async def _keep_advance(self, one: Assigned) -> None:
+        """Make durable what the wall clock did and nothing has rested on so far: what the coming records bring will."""
+        if one.partition.watermark.value > one.log.watermark:
+            self.metrics.changelog_bytes.inc(await one.log.append(one.partition, Changes(), one.flow.position))
 
     def _show(self, one: Assigned) -> None:
         label = str(one.partition.number)

@@ -580,6 +580,28 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_forecast_
     assert again.core.assigned[0].partition.watermark.value == rig.core.assigned[0].partition.watermark.value == now
 
 
+async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_record_meets_it(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    rig = await live_rig(engine_settings, now)
+    now += engine_settings.idle_after_seconds + 60
+    await rig.core.tick()
+    partition = rig.core.assigned[0].partition
+    for due in partition.take_due(100):
+        partition.published(due)
+    now += 60.0
+    await rig.core.tick()  # nothing is due: this one rests in memory
+    rig.outbox.patience = 0
+    with pytest.raises(ConnectionError):
+        await rig.core.ingest({0: [Record(b"no event", b"live", None, 2, now)]}, "t")
+    again = Rig(engine_settings)
+    again.stores = rig.stores
+    await again.core.own({0})
+    assert again.core.assigned[0].partition.watermark.value == partition.watermark.value == now
+
+
 async def test_lag_is_what_kafka_holds_beyond_the_state_and_how_old_the_last_record_taken_in_is(
     engine_settings: Settings,
 ) -> None:
