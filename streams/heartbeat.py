@@ -164,10 +164,13 @@ class Heartbeats:
             sent.due_before = watermark
             self._observe(Stage.DURABLE, sent)
 
-    def at_the_end(self, partition: int, out_before: float) -> OnItsWay | None:
-        """The one, if any, that has gone the whole way if all outputs before ``out_before`` are out."""
+    def at_the_end(self, partition: int, out_before: Callable[[], float]) -> OnItsWay | None:
+        """The one, if any, that has gone the whole way if all outputs before ``out_before`` are out. That is asked only
+        where one is part of the state: hardly ever, and this is called after every round."""
         sent = self._on_their_way.get(partition)
-        return sent if sent is not None and out_before >= sent.due_before else None
+        if sent is None or math.isnan(sent.due_before):
+            return None
+        return sent if out_before() >= sent.due_before else None
 
     def arrived(self, partition: int, sent: OnItsWay) -> None:
         """It has, unless it was told already, or the partition was let go meanwhile."""

@@ -509,7 +509,7 @@ class WorkerCore:
             await asyncio.gather(*(self._see_out(beats, one.partition) for one in list(self.assigned.values())))
 
     async def _see_out(self, heartbeats: Heartbeats, partition: Partition) -> None:
-        sent = heartbeats.at_the_end(partition.number, partition.out_before(()))
+        sent = heartbeats.at_the_end(partition.number, lambda: partition.out_before(()))
         if sent is None:
             return
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 from graph.errors import UserError
 from streams.broker import guardian
@@ -139,6 +139,14 @@ class BenchWorker:
                 return found
         except (urllib.error.URLError, OSError):
             return None
+
+
+def forecasts_from_now_on(bootstrap_servers: str, partitions: int, wait_ms: int) -> Consumer:
+    """A consumer of the forecasts that come after this call; the brokers answer it within ``wait_ms``."""
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "bench", "fetch.wait.max.ms": wait_ms})
+    consumer.assign([TopicPartition(f"{PREFIX}.forecasts", number, OFFSET_END) for number in range(partitions)])
+    consumer.consume(1, 1.0)
+    return consumer
 
 
 def producer(bootstrap_servers: str, linger_ms: int = 20) -> Producer:

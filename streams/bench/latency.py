@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from streams.bench.installation import PREFIX, produce, producer
+from streams.bench.installation import PREFIX, forecasts_from_now_on, produce, producer
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
 
@@ -54,7 +53,7 @@ class LatencyPlan:
 def run(plan: LatencyPlan, server: str, tell: Tell) -> list[dict[str, Any]]:
     """Rows of a worker that is ready, reading topics that are empty, with `LIVE_SETTINGS`; none without forecasts."""
     tell(f"latency at {plan.rate:,.0f} events a second")
-    consumer = _at_the_end(server, plan.partitions)
+    consumer = forecasts_from_now_on(server, plan.partitions, wait_ms=5)
     sent: dict[str, float] = {}
     waits: list[float] = []
     decode = msgspec.json.Decoder(_Named).decode
@@ -86,13 +85,6 @@ def run(plan: LatencyPlan, server: str, tell: Tell) -> list[dict[str, Any]]:
         row(f"event to forecast, p95, at {told}", p95, "ms"),
         row(f"event to forecast, p99, at {told}", p99, "ms", "at most", TARGET_P99_MS),
     ]
-
-
-def _at_the_end(server: str, partitions: int) -> Consumer:
-    consumer = Consumer({"bootstrap.servers": server, "group.id": "latency", "fetch.wait.max.ms": 5})
-    consumer.assign([TopicPartition(f"{PREFIX}.forecasts", number, OFFSET_END) for number in range(partitions)])
-    consumer.consume(1, 1.0)
-    return consumer
 
 
 def _events(plan: LatencyPlan, began: float) -> Iterator[tuple[str, str, bytes]]:

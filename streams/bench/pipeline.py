@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -191,12 +192,8 @@ def _forecasting(
 
 def _latency(plan: PipelinePlan, rate: float, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
     """At half of the rate at full speed, on topics of its own."""
-    with tempfile.TemporaryDirectory() as name, on(cores.others), EmbeddedBroker() as broker:
-        server = broker.bootstrap_servers
-        create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
-        with BenchWorker(server, Path(name), {"MODELS": plan.models, **LIVE_SETTINGS}) as worker:
-            started(worker, cores).wait_ready()
-            return latency.run(LatencyPlan(rate, partitions=plan.partitions, seed=plan.seed), server, tell)
+    with _on_empty_topics(plan, cores, LIVE_SETTINGS) as (server, _):
+        return latency.run(LatencyPlan(rate, partitions=plan.partitions, seed=plan.seed), server, tell)
 
 
 def _promises(plan: PipelinePlan, faust: Throughput | None, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
@@ -208,16 +205,24 @@ def _promises(plan: PipelinePlan, faust: Throughput | None, cores: Cores, tell: 
         ("shedding", {}, rate, int(PROMISE_SECONDS * rate)),
         ("paced", {"SHED": "paced"}, None, PACED_EVENTS),
     ):
-        with tempfile.TemporaryDirectory() as scratched, on(cores.others), EmbeddedBroker() as broker:
-            server = broker.bootstrap_servers
-            create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
-            own = {"MODELS": plan.models, **PROMISE_SETTINGS, **settings}
-            with BenchWorker(server, Path(scratched), own) as worker:
-                started(worker, cores).wait_ready()
-                events = list(islice(events_of(plan), most))
-                asked = PromisePlan(events, plan.partitions, offered, plan.models)
-                rows += promise.run(asked, server, worker, name, tell)
+        with _on_empty_topics(plan, cores, {**PROMISE_SETTINGS, **settings}) as (server, worker):
+            events = list(islice(events_of(plan), most))
+            asked = PromisePlan(events, plan.partitions, offered, plan.models)
+            rows += promise.run(asked, server, worker, name, tell)
     return rows
+
+
+@contextmanager
+def _on_empty_topics(
+    plan: PipelinePlan, cores: Cores, settings: Mapping[str, str]
+) -> Iterator[tuple[str, BenchWorker]]:
+    """A Kafka of its own with empty topics, and a worker that is ready on its core."""
+    with tempfile.TemporaryDirectory() as name, on(cores.others), EmbeddedBroker() as broker:
+        server = broker.bootstrap_servers
+        create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
+        with BenchWorker(server, Path(name), {"MODELS": plan.models, **settings}) as worker:
+            started(worker, cores).wait_ready()
+            yield server, worker
 
 
 def _profiled(worker: BenchWorker, records: int, directory: Path) -> tuple[Throughput, dict[str, float]]:

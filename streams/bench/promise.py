@@ -16,10 +16,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from graph import Event, Kind
-from streams.bench.installation import PREFIX, BenchWorker, produce, producer
+from streams.bench.installation import PREFIX, BenchWorker, forecasts_from_now_on, produce, producer
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
 from streams.murmur2 import partition_of
@@ -166,9 +165,7 @@ class _Forecasts(_Reader):
         self.out: dict[str, list[tuple[float, float]]] = {}
         self._model = plan.model
         self._decode = msgspec.json.Decoder(_Said).decode
-        self._consumer = Consumer({"bootstrap.servers": server, "group.id": "promise", "fetch.wait.max.ms": 10})
-        self._consumer.assign([TopicPartition(f"{PREFIX}.forecasts", n, OFFSET_END) for n in range(plan.partitions)])
-        self._consumer.consume(1, 1.0)
+        self._consumer = forecasts_from_now_on(server, plan.partitions, wait_ms=10)
 
     def _look(self) -> None:
         for message in self._consumer.consume(1000, TICK_SECONDS):

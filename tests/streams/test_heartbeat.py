@@ -305,5 +305,5 @@ def test_what_has_a_value_is_no_heartbeat() -> None:
 def test_none_are_told_of_before_they_begin() -> None:
     registry = CollectorRegistry()
     heartbeats = Heartbeats(Way().send, HeartbeatMetrics(registry))
-    assert heartbeats.at_the_end(0, math.inf) is None
+    assert heartbeats.at_the_end(0, lambda: math.inf) is None
     assert value(registry, "cascadecast_heartbeats_lost_total", reason="refused") == 0
