@@ -308,7 +308,7 @@ class WorkerCore:
         partition = one.partition
         one.live = self._is_live(partition)
         if not one.arrivals or partition.watermark.value > one.arrivals[-1][0]:
-            one.arrivals.append((partition.watermark.value, records[-1].timestamp))
+            one.arrivals.append((partition.watermark.value, last.timestamp))
         self.metrics.last_event.labels(str(partition.number)).set(last.timestamp)
 
     async def _rewind(self, one: Assigned, offset: int) -> None:

@@ -50,6 +50,10 @@ class Noting(DirectOutputs):
         self.noted.append(forecasts_before)
 
 
+HEARTBEAT_BROKER_TIME = 5.0
+"""Events have 0: what is told of their times must not be that of a heartbeat."""
+
+
 class Way:
     """A worker of partition 0 and the topic before it: what is sent lies there until it is taken."""
 
@@ -88,7 +92,8 @@ class Way:
     async def take(self, *events: Event) -> None:
         records = recorded(list(events), self.taken)
         records += [
-            Record(b"", None, None, self.taken + len(events) + at, 0.0, token) for at, token in enumerate(self.lying)
+            Record(b"", None, None, self.taken + len(events) + at, HEARTBEAT_BROKER_TIME, token)
+            for at, token in enumerate(self.lying)
         ]
         self.taken, self.lying = self.taken + len(records), []
         await self.core.ingest({0: records}, "social.events")
