@@ -27,9 +27,10 @@ from streams.learning import NOTHING
 from streams.live_chunks import LiveChunks
 from streams.partition import Changes, Partition
 from streams.schedule import Pending
-from streams.segment_parts import joined, split
+from streams.segment_keys import LogPosition, LogRecord, in_order, new_owner
+from streams.segment_parts import joined, split, whole
 from streams.segment_store import SegmentStore
-from streams.segments import KEY, STATE_VERSION, Segment, Waiting, WaitingForecast, in_order, pack, unpack
+from streams.segments import STATE_VERSION, Segment, Waiting, WaitingForecast, pack, unpack
 from streams.squeezing import StateError
 
 LIFE: Final = 1 << 24
@@ -66,6 +67,7 @@ class SegmentLog:
     def __init__(self, store: SegmentStore) -> None:
         self._store = store
         self.epoch = 0
+        self._owner = new_owner()
         self._sequence = 0
         self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
         self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
@@ -74,7 +76,8 @@ class SegmentLog:
         self.next_offset = -1
         self.watermark = -math.inf  # as last written
         self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
-        self._newest: tuple[bytes, bytes] | None = None
+        self._newest: LogRecord | None = None  # as loaded
+        self._newest_key: bytes | None = None  # as loaded or written
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
         self._alerts: bytes | None = None  # the ledger of alerts as last written
@@ -99,9 +102,9 @@ class SegmentLog:
         if self._newest is not None:
             # A worker that died between writing locally and the changelog's acknowledgement leaves a segment
             # that only this machine has. Sending the newest again is harmless and closes that gap.
-            await self._store.put(*self._newest)
+            await self._store.put(self._newest.key, self._newest.value)
         self.epoch += 1
-        await self._write(partition, [], [], [])
+        await self._write(partition, [], [], [], opens=True)
 
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
@@ -116,25 +119,25 @@ class SegmentLog:
         learned: bytes | None = None
         alerts = StoredAlerts()
         last: Segment | None = None
-        records = list(in_order(self._store.items()))
+        records = in_order(self._store.items())
         if records:
-            self.epoch, newest, value = records[-1]
-            self._sequence, self._newest = newest + 1, (KEY.pack(self.epoch, newest), value)
+            self._newest = records[-1]
+            self._newest_key = self._newest.key
+            self.epoch, self._sequence = self._newest.position.epoch, self._newest.position.sequence + 1
         for one in joined(records):
-            keys = [KEY.pack(one.epoch, one.sequence + at) for at in range(one.records)]
-            self._note(keys, one.stored_bytes)
+            self._note(one.keys, one.stored_bytes)
             if one.value is None:
                 continue
             last = unpack(one.value)
-            if alerts.take(one.epoch, last):
-                self._alerts_in = keys[0]
+            if alerts.take(one.position.epoch, last):
+                self._alerts_in = one.keys[0]
             live.take(last)
             waiting.append(last.pending)
             left.update(last.left)
             # A truth that was written down beside a forecast outlives copies that cleaning made without it.
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
-                learned, self._learned_in = last.learned, keys[0]
+                learned, self._learned_in = last.learned, one.keys[0]
         if last is not None:
             self._restore(partition, live, left, last)
             _restore_schedule(partition, waiting, last.unforecast_since)
@@ -156,7 +159,7 @@ class SegmentLog:
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
-        return bool(self._segments) and self._store.newest_key() == KEY.pack(self.epoch, self._sequence - 1)
+        return bool(self._segments) and self._store.newest_key() == self._newest_key
 
     async def append(self, partition: Partition, changes: Changes, next_offset: int) -> int:
         """Make a batch durable; returns the bytes written."""
@@ -197,6 +200,8 @@ class SegmentLog:
         left: list[tuple[str, float]],
         kept: list[Kept] | None = None,
         again: tuple[list[Step], list[Mark]] = ([], []),
+        *,
+        opens: bool = False,
     ) -> int:
         since = partition.unforecast_since()
         journal = partition.alerts.journal
@@ -222,8 +227,7 @@ class SegmentLog:
             again[1] + marks,
         )
         records = split(pack(segment))
-        keys = [KEY.pack(self.epoch, self._sequence + at) for at in range(len(records))]
-        self._sequence += len(records)
+        keys = self._next_keys(len(records), self._newest.position if opens and self._newest is not None else None)
         if newly_learned:
             self._learned, self._learned_in = learned, keys[0]
         if newly_alerted:
@@ -234,6 +238,14 @@ class SegmentLog:
         written = sum(map(len, records))
         self._note(keys, written)
         return written
+
+    def _next_keys(self, number: int, after: LogPosition | None) -> list[bytes]:
+        """Of the next records; ``after``: what the first goes on from, where it opens an epoch."""
+        positions = [LogPosition(self.epoch, self._sequence + at, self._owner) for at in range(number)]
+        self._sequence += number
+        keys = [position.key(after if at == 0 else None) for at, position in enumerate(positions)]
+        self._newest_key = keys[-1]
+        return keys
 
     def _note(self, keys: list[bytes], stored_bytes: int) -> None:
         """A segment lies in the log, in one record or several."""
@@ -297,16 +309,16 @@ class SegmentLog:
 
     def _read(self, key: bytes) -> Segment | None:
         """A segment by the key of its first record; None where not all of it is there."""
-        records = []
+        values = []
         for each in (key, *self._further.get(key, ())):
             value = self._store.get(each)
             if value is None:
                 raise StateError(
                     "a state segment vanished from the local store; remove the data directory to rebuild it"
                 )
-            records.append((*KEY.unpack(each), value))
-        (stored,) = joined(records)
-        return None if stored.value is None else unpack(stored.value)
+            values.append(value)
+        stored = whole(values)
+        return None if stored is None else unpack(stored)
 
 
 def _is_needed(footprint: Footprint | None, index: int) -> bool:

@@ -1,16 +1,11 @@
-"""A segment of a partition's durable log: what it holds, its bytes, and the order of many of them.
-
-Keys are (epoch, sequence). Each owner of the partition opens an epoch of its own, above all it found; a write of an
-earlier owner that arrives after that (a worker that was paused, not dead) lies at or above the sequence at which the
-new epoch began and is ignored.
-"""
+"""A segment of a partition's durable log: what it holds, and its bytes."""
 
 from __future__ import annotations
 
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -22,9 +17,10 @@ from streams.chunks import Chunk, Chunks
 from streams.kept import Kept
 from streams.squeezing import StateError, damaged, expanded, squeezed
 
-STATE_VERSION: Final = 3
+STATE_VERSION: Final = 4
 """Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on.
-3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one."""
+3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one. 4: keys
+that name the owner, and what an epoch goes on from."""
 
 OLDEST_STATE_VERSION: Final = 1
 """Still read: fields that came later have defaults."""
@@ -34,9 +30,6 @@ _ROWS_UNTIL: Final = 2
 
 CHECKED_SINCE: Final = 2
 """The first format with checksums."""
-
-KEY: Final = struct.Struct(">IQ")
-"""Big-endian, so that the store's byte order is the log's order."""
 
 WaitingForecast = tuple[str, float, float, str]
 """A forecast to be made: cascade, as_of, event time, event id."""
@@ -138,7 +131,7 @@ def unpack(value: bytes) -> Segment:
         version = _decode_version(raw).version
         if version in range(OLDEST_STATE_VERSION, _ROWS_UNTIL + 1):
             return _decode_rows(raw).in_columns()
-        if version == STATE_VERSION:
+        if version in range(_ROWS_UNTIL + 1, STATE_VERSION + 1):
             return _decode(raw)
     except (zstandard.ZstdError, msgspec.DecodeError, ArithmeticError, IndexError, ValueError, RecursionError) as error:
         raise damaged(str(error)) from None
@@ -158,28 +151,3 @@ def _content(value: bytes) -> bytes:
             raise ValueError("its checksum does not match")
         value = value[start:]
     return expanded(value)
-
-
-def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """(epoch, sequence, value) of the segments that count, in order; a superseded owner's late writes are left out."""
-    found = sorted((*_position(key), value) for key, value in items)
-    first_of_later = math.inf
-    kept: list[tuple[int, int, bytes]] = []
-    epoch_of_last: int | None = None
-    start_of_epoch = math.inf
-    for epoch, sequence, value in reversed(found):
-        if epoch != epoch_of_last:
-            first_of_later = min(first_of_later, start_of_epoch)
-            epoch_of_last = epoch
-        start_of_epoch = sequence
-        if sequence < first_of_later:
-            kept.append((epoch, sequence, value))
-    return reversed(kept)
-
-
-def _position(key: bytes) -> tuple[int, int]:
-    try:
-        epoch, sequence = KEY.unpack(key)
-    except struct.error:
-        raise damaged(f"its key has {len(key)} bytes, not {KEY.size}") from None
-    return epoch, sequence

@@ -17,7 +17,6 @@ from streams import segment_log, segment_parts
 from streams.partition import Fate, Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, in_order
 from streams.settings import Settings
 from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import drain, settings
@@ -204,10 +203,25 @@ def test_a_write_that_the_earlier_owner_had_in_flight_is_ignored_too() -> None:
     assert state_of(again) == state_of(owner)
 
 
-def test_in_order_keeps_each_owners_part() -> None:
-    keys = [(1, 0), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (4, 3), (4, 4)]
-    found = in_order((KEY.pack(*key), b"") for key in reversed(keys))
-    assert [key[:2] for key in found] == [(1, 0), (1, 1), (2, 2), (4, 3), (4, 4)]
+def test_two_owners_that_did_not_see_each_other_leave_one_whole_state() -> None:
+    """Kafka is cut off in a rebalance: one opens an epoch without the segment that only the other's disk has, and the
+    other opens the same epoch upon it."""
+    config = settings()
+    events = random_stream(7)
+    on_disk = MemorySegmentStore()
+    former, former_log = recovered(on_disk, config)
+    asyncio.run(feed(former, former_log, events[:40], 10))
+    in_kafka = MemorySegmentStore(on_disk.segments)
+    asyncio.run(feed(former, former_log, events[:50], 10, start=40))  # not acknowledged
+    other, other_log = recovered(in_kafka, config)
+    owner, owner_log = recovered(on_disk, config)
+    assert other_log.epoch == owner_log.epoch
+    asyncio.run(feed(other, other_log, events[:60], 20, start=40))
+    asyncio.run(feed(owner, owner_log, events, 10, start=50))
+    both = MemorySegmentStore({**in_kafka.segments, **on_disk.segments})
+    again, again_log = recovered(both, config)
+    assert state_of(again) == state_of(owner)
+    assert again_log.next_offset == len(events)
 
 
 def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPatch) -> None:

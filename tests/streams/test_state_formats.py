@@ -101,7 +101,7 @@ LARGE = Segment(
 
 def test_a_newer_format_is_refused_with_both_numbers() -> None:
     newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, Chunks(), Waiting(), []))
-    with pytest.raises(StateError, match=r"format 4 and this version reads up to 3: run the version that wrote it"):
+    with pytest.raises(StateError, match=r"format 5 and this version reads up to 4: run the version that wrote it"):
         unpack(newer)
 
 
