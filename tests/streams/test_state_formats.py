@@ -130,7 +130,12 @@ def test_a_key_that_no_worker_wrote_is_damaged_state() -> None:
 
 def test_columns_that_do_not_fit_together_are_damaged_state() -> None:
     """A checksum tells flipped bits, not what a faulty writer made."""
-    for column, content in (("cascades", ["c"]), ("indexes", b"\x00" * 15), ("lengths", b""), ("data", b"dat")):
+    for column, content in (
+        ("names", msgspec.Raw(b"\x91\xa1c")),
+        ("indexes", b"\x00" * 15),
+        ("lengths", b""),
+        ("data", b"dat"),
+    ):
         chunks = Chunks.of([Chunk("c", 7, b"data"), Chunk("d", 9, b"more")])
         msgspec.structs.force_setattr(chunks, column, content)
         with pytest.raises(StateError, match="damaged"):
