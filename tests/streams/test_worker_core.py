@@ -14,8 +14,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from graph import Event, Kind
+from streams.alerts.rules import RuleBook
 from streams.forecast_file import RunCounts, forecast_events
 from streams.inference import ForecastService
+from streams.intake import PACED_EVENTS
 from streams.metrics import WorkerMetrics
 from streams.murmur2 import partition_of
 from streams.outputs import Message, Output, SupersededError
@@ -23,7 +25,7 @@ from streams.partition import Record
 from streams.progress import Progress
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
-from streams.worker import PACED_EVENTS, WorkerCore
+from streams.worker import WorkerCore
 from tests.streams.conftest import Doubling, cascade_events, random_stream
 
 
@@ -78,14 +80,17 @@ class Rig:
         self.offsets: Counter[int] = Counter()
         self.stores: dict[int, MemorySegmentStore] = {}
         self.metrics = WorkerMetrics()
+        self.service = service or ForecastService([Doubling()], settings.horizon_seconds)
+        self.rules = RuleBook()
         self.core = WorkerCore(
             settings,
-            service or ForecastService([Doubling()], settings.horizon_seconds),
+            self.service,
             self.outbox,
             self.tape,
             lambda number: self.stores.setdefault(number, MemorySegmentStore()),
             self.metrics,
             outputs,
+            self.rules,
         )
 
     def next_offset(self, partition: int) -> int:
@@ -403,7 +408,7 @@ async def test_an_idle_live_partition_advances_with_the_wall_clock(
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     rig = await live_rig(engine_settings, now)
     before = rig.core.assigned[0].partition.watermark.value
     await rig.core.tick()
@@ -418,7 +423,7 @@ async def test_an_idle_partition_of_an_archive_does_not(
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     rig = Rig(engine_settings)
     await rig.core.own({0})
     old = cascade_events("old", now - 1_000_000, [5.0])
@@ -433,7 +438,7 @@ async def test_one_wrong_clock_neither_moves_a_live_partition_nor_makes_an_archi
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     for age, lie, live in ((10.0, 86_400.0 * 365, True), (1_000_000.0, 1_000_000.0, False)):
         rig = Rig(engine_settings)
         await rig.core.own({0})
@@ -445,10 +450,10 @@ async def test_one_wrong_clock_neither_moves_a_live_partition_nor_makes_an_archi
         await rig.core.ingest({0: records}, "t")
         partition = rig.core.assigned[0].partition
         assert partition.watermark.value == pytest.approx(now - age + 3.9)
-        monkeypatch.setattr("streams.worker.time.time", lambda: now + 100.0)
+        monkeypatch.setattr("time.time", lambda: now + 100.0)
         await rig.core.tick()
         assert partition.watermark.value == pytest.approx(now + 100.0 if live else now - age + 3.9)
-        monkeypatch.setattr("streams.worker.time.time", lambda: now)
+        monkeypatch.setattr("time.time", lambda: now)
 
 
 async def test_cascades_that_leave_are_counted_by_reason(engine_settings: Settings) -> None:
@@ -570,7 +575,7 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_forecast_
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     rig = await live_rig(engine_settings, now)
     now += engine_settings.idle_after_seconds + 60
     await rig.core.tick()
@@ -584,7 +589,7 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_record_me
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     rig = await live_rig(engine_settings, now)
     now += engine_settings.idle_after_seconds + 60
     await rig.core.tick()
