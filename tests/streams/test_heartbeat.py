@@ -27,7 +27,7 @@ from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from streams.worker import WorkerCore
 from tests.streams.conftest import Doubling, cascade_events, random_stream
-from tests.streams.test_worker_core import Outbox, Tape, value
+from tests.streams.worker_rig import Outbox, Tape, value
 
 ENGINE = Settings(models=("doubling",), allowed_lateness_seconds=0, forecast_delay_seconds=60, inference_batch=8)
 

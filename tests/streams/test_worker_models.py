@@ -17,7 +17,7 @@ from streams.lineup_loading import LineupLoader, Refusal, SeatPlan
 from streams.model_watch import ModelWatch
 from streams.settings import Settings
 from tests.streams.conftest import Doubling, random_stream
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 
 def version(number: str) -> Doubling:

@@ -23,7 +23,7 @@ from streams.outputs import SupersededError
 from tests.streams.alerts.alert_engine import EVERYTHING
 from tests.streams.alerts.test_alert_engine import hostile_stream
 from tests.streams.learning_engine import learning_settings, long_stream, service
-from tests.streams.test_worker_core import Rig, value
+from tests.streams.worker_rig import Rig, value
 
 
 class AlertRig(Rig):
