@@ -22,7 +22,7 @@ from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import Made, drain, settings
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 YEAR = 365 * 86_400.0
 

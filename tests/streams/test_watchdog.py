@@ -24,7 +24,7 @@ from streams.systemd import notify
 from streams.watchdog import PAUSE_SECONDS, Judge, Limits, Observation
 from streams.watchdog_thread import EXIT_STALLED, Watchdog
 from tests.streams.conftest import random_stream
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 LIMITS = Limits(loop_seconds=60.0, stall_seconds=300.0)
 

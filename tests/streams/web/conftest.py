@@ -21,7 +21,7 @@ from streams.web.live import LiveAnswers
 from streams.web.peers import Peers
 from streams.web.reader import LiveReader
 from streams.web.routes import add_routes
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 PARTITIONS = 4
 
