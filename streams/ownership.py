@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -16,12 +19,25 @@ from streams.metrics import WorkerMetrics
 from streams.outputs import Outputs
 from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
-from streams.segment_log import SegmentLog
+from streams.segment_log import SegmentLog, no_garbage_collection
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
 from streams.source import Source
 
 log = structlog.get_logger("cascadecast.ownership")
+
+READ_AT_ONCE: Final = 2
+"""Partitions. Where one waits for the disk, unpacks or has numpy at work, another has the interpreter. More would take
+memory, a few hundred megabytes for a million events each, and wait for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A partition whose durable state is being read, or has been."""
+
+    partition: Partition
+    log: SegmentLog
+    began: float  # s, of the performance counter
 
 
 class Ownership:
@@ -48,7 +64,7 @@ class Ownership:
         self._heartbeats = heartbeats
         self.assigned: dict[int, Assigned] = {}
         self.to_recover: set[int] = set()  # ours, and not read yet
-        self._recovering: tuple[Partition, SegmentLog] | None = None
+        self._reading: list[_Reading] = []
 
     def state_end(self, number: int) -> int | None:
         """The offset at which the state of a partition goes on; None where it is not ours."""
@@ -61,11 +77,9 @@ class Ownership:
             self._figures.show(one)
 
     def recovered_so_far(self) -> tuple[int, int]:
-        """Segments and cascades read of the partition that is being recovered; they grow while it proceeds."""
-        if self._recovering is None:
-            return 0, 0
-        partition, segments = self._recovering
-        return segments.segments, len(partition.store)
+        """Segments and cascades of the partitions that are being read; they grow while it proceeds."""
+        reading = list(self._reading)
+        return sum(one.log.segments for one in reading), sum(len(one.partition.store) for one in reading)
 
     async def own(self, partitions: set[int], still_ours: Callable[[], bool]) -> None:
         """Take over exactly ``partitions``: recover the new ones from durable state, let the others go.
@@ -81,21 +95,45 @@ class Ownership:
             for number in partitions
             if (known := self.assigned.get(number)) is None or not known.log.is_current()
         }
-        for number in sorted(partitions):
-            if number not in self.to_recover:
-                self.assigned[number].flow.after_rebalance()
-            elif still_ours():
-                await self._recover(number, still_ours)
+        for number in partitions - self.to_recover:
+            self.assigned[number].flow.after_rebalance()
+        with (
+            no_garbage_collection()
+        ):  # not by each of those that read: the first to end would turn it on for the others
+            await self._recover(sorted(self.to_recover), still_ours)
 
-    async def _recover(self, number: int, still_ours: Callable[[], bool]) -> None:
-        started = time.perf_counter()
-        partition = Partition(number, self._settings, self._rules)
-        segments = SegmentLog(self._open_store(number))
-        self._recovering = partition, segments
-        # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
-        read = await asyncio.to_thread(segments.load, partition)
-        if not still_ours():
-            return
+    async def _recover(self, numbers: Sequence[int], still_ours: Callable[[], bool]) -> None:
+        """Read some partitions, and open them one after the other in this order."""
+        to_read = deque(numbers)
+        reads: deque[asyncio.Task[_Reading]] = deque()
+        try:
+            while still_ours():
+                while to_read and len(reads) < READ_AT_ONCE:
+                    reads.append(asyncio.create_task(self._read(to_read.popleft())))
+                if not reads:
+                    return
+                reading = await reads.popleft()
+                if still_ours():
+                    await self._open(reading)
+        finally:
+            # No thread may go on in a store that the next rebalance closes.
+            await asyncio.gather(*reads, return_exceptions=True)
+
+    async def _read(self, number: int) -> _Reading:
+        reading = _Reading(
+            Partition(number, self._settings, self._rules), SegmentLog(self._open_store(number)), time.perf_counter()
+        )
+        self._reading.append(reading)
+        try:
+            # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
+            await asyncio.to_thread(reading.log.load, reading.partition)
+        finally:
+            self._reading.remove(reading)
+        return reading
+
+    async def _open(self, reading: _Reading) -> None:
+        partition, segments = reading.partition, reading.log
+        number, read = partition.number, segments.segments
         await self._outputs.take_over(number)
         await segments.open_epoch(partition)
         position = await self._goes_on_at(number, segments.next_offset)
@@ -104,7 +142,7 @@ class Ownership:
         one.look_whether_live(self._settings.live_within_seconds)
         if self._heartbeats is not None:
             self._heartbeats.begin(number)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - reading.began
         self._metrics.recovery.labels(str(number)).set(seconds)
         self.show(one)
         log.info(

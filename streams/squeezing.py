@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import zstandard
@@ -17,8 +18,16 @@ MAX_CONTENT_BYTES: Final = 1 << 30
 PLAIN: Final = b"\x00"
 ZSTD: Final = b"\x01"
 
-_compress = zstandard.ZstdCompressor(level=1).compress
-_decompress = zstandard.ZstdDecompressor().decompress
+
+class _Contexts(threading.local):
+    """Of each thread its own: zstd works without Python's lock, and one context for two threads makes nonsense."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=1).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_contexts: Final = _Contexts()
 
 
 class StateError(UserError):
@@ -35,7 +44,7 @@ def damaged(why: str) -> StateError:
 
 def squeezed(raw: bytes) -> bytes:
     """``raw`` behind a byte that tells how it lies there."""
-    return PLAIN + raw if len(raw) < COMPRESS_ABOVE_BYTES else ZSTD + _compress(raw)
+    return PLAIN + raw if len(raw) < COMPRESS_ABOVE_BYTES else ZSTD + _contexts.compress(raw)
 
 
 def expanded(value: bytes) -> bytes:
@@ -44,4 +53,4 @@ def expanded(value: bytes) -> bytes:
         return value[1:]
     if zstandard.frame_content_size(value[1:]) > MAX_CONTENT_BYTES:
         raise ValueError("it claims an impossible size")
-    return _decompress(value[1:])
+    return _contexts.decompress(value[1:])

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from collections.abc import Iterable
+
 import msgspec
 
 from streams.murmur2 import partition_of
+from streams.ownership import READ_AT_ONCE
+from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.worker_rig import Notebook, Rig, records_of
@@ -92,3 +98,36 @@ async def test_a_worker_whose_partition_was_taken_over_lets_go_of_it(engine_sett
     assert {output.key.cascade for output in book.out} == {
         event.cascade for event in events if partition_of(event.cascade, 2) == 1
     } & {output.key.cascade for output in book.out}
+
+
+class MeetingStore(MemorySegmentStore):
+    """Whoever reads it waits until as many read as are expected."""
+
+    def __init__(self, meeting: threading.Barrier) -> None:
+        super().__init__()
+        self._meeting = meeting
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]:
+        self._meeting.wait(60.0)
+        return super().items()
+
+
+async def test_partitions_are_read_side_by_side_and_opened_in_their_order(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings)
+    meeting = threading.Barrier(READ_AT_ONCE)
+    numbers = set(range(2 * READ_AT_ONCE))
+    rig.stores.update({number: MeetingStore(meeting) for number in numbers})
+    await rig.core.own(numbers)
+    assert list(rig.core.assigned) == sorted(numbers)
+    assert rig.core.recovered_so_far() == (0, 0)
+
+
+async def test_none_is_read_any_more_once_partitions_moved_on(engine_settings: Settings) -> None:
+    """Nor is one opened that was read meanwhile: its store may be another's, and is closed by the next rebalance."""
+    rig = Rig(engine_settings)
+    rig.stores.update({number: MemorySegmentStore() for number in range(6)})
+    await rig.core.own(set(range(6)), lambda: len(rig.core.assigned) < 2)
+    assert list(rig.core.assigned) == [0, 1]
+    assert [number for number, store in rig.stores.items() if store.segments] == [0, 1]
+    assert rig.core.recovered_so_far() == (0, 0)
+    assert gc.isenabled()
