@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 import zstandard
 
-from graph.watermark import Evidence
 from streams.alerts.standings import Mark, Step
 from streams.chunks import Chunk, Chunks
 from streams.kept import Kept
 from streams.squeezing import StateError, damaged, expanded, squeezed
+from streams.stored_clock import StoredClock
 
 STATE_VERSION: Final = 4
 """Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on.
@@ -72,7 +72,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     # Later additions come last and have defaults, so that segments without them can be read.
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
-    clock: Evidence | None = None  # what the watermark rests on
+    clock: StoredClock | None = None  # what the watermark rests on
     heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
     alerts: bytes | None = None  # the ledger of alerts at the slot of unforecast_since, where it has changed
     steps: list[Step] = []  # what forecasts and event time changed in it since
@@ -91,7 +91,7 @@ class _InRows(msgspec.Struct, array_like=True, frozen=True):
     left: list[tuple[str, float]]
     kept: list[Kept] = []
     learned: bytes | None = None
-    clock: Evidence | None = None
+    clock: StoredClock | None = None
     heard_until: float = -math.inf
     alerts: bytes | None = None
     steps: list[Step] = []
