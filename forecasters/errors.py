@@ -12,3 +12,11 @@ class ModelStoreError(UserError):
 
 class NotCalibratedError(UserError):
     """A model's intervals do not come from cases, so none can calibrate them."""
+
+
+class UnanswerableError(ModelStoreError):
+    """A ranker was not trained for what it is to tell: for another horizon, or without the top ``share``."""
+
+    def __init__(self, message: str, share: float | None = None) -> None:
+        super().__init__(message)
+        self.share = share

@@ -19,6 +19,8 @@ from graph.events import Kind
 
 KIND_CODES: Final[dict[Kind, int]] = {Kind.POST: 0, Kind.REPOST: 1, Kind.QUOTE: 2, Kind.REPLY: 3}
 KIND_NAMES: Final = tuple(kind.value for kind in KIND_CODES)
+REPOST: Final = 1
+QUOTE: Final = 2
 REPLY: Final = 3
 KIND_MASK: Final = 3
 INFERRED: Final = 4

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.irregular import BIN_SECONDS
-from graph.records import INFERRED, KIND_MASK, NAMES_ROOT, REPLY, depths_of
+from graph.records import INFERRED, KIND_MASK, NAMES_ROOT, QUOTE, REPLY, REPOST, depths_of
 
 if TYPE_CHECKING:
     from graph.cascade import Cascade
@@ -40,6 +40,10 @@ class CascadeView:
     """(n,) `graph.identity.hash_of` the user, 0 where unknown."""
     kinds: NDArray[np.uint8]
     """(n,) 0 post, 1 repost, 2 quote, 3 reply."""
+    reshares: NDArray[np.bool_]
+    """(n,) whether a node counts as popularity: reposts and quotes."""
+    reshare_ages: NDArray[np.float64]
+    """(size - binned,) ages of the reposts and quotes (s)."""
     inferred: NDArray[np.bool_]
     """(n,) whether a node hangs on the root because its parent is absent or was not known at ``as_of``."""
     followers: NDArray[np.float32]
@@ -63,19 +67,9 @@ class CascadeView:
         return len(self.ages)
 
     @property
-    def reshares(self) -> NDArray[np.bool_]:
-        """(n,) whether a node counts as popularity: reposts and quotes."""
-        return np.asarray((self.kinds == 1) | (self.kinds == 2))
-
-    @property
     def size(self) -> int:
         """Popularity at ``as_of``."""
-        return int(np.count_nonzero(self.reshares)) + self.binned
-
-    @property
-    def reshare_ages(self) -> NDArray[np.float64]:
-        """(size - binned,) ages of the reposts and quotes (s)."""
-        return self.ages[self.reshares]
+        return len(self.reshare_ages) + self.binned
 
     def binned_until(self, ages: NDArray[np.float64]) -> NDArray[np.int64]:
         """Binned reshares seen by each of ``ages`` (s), in the shape of ``ages``."""
@@ -200,15 +194,17 @@ def _view(
     if not has_root:
         ids[0] = users[0] = 0
         followers[0] = np.nan
-    if not (ages[1:] > ages[:-1]).all():
-        order = np.lexsort((ids, depths, ages))
+    order = _canonical_order(ages, depths, ids)
+    if order is not None:
         index = np.empty(len(order), np.int32)
         index[order] = np.arange(len(order), dtype=np.int32)
-        parents = index[parents[order]]
+        parents = index.take(parents.take(order))
         parents[0] = -1
-        ages, depths, users, kinds = ages[order], depths[order], users[order], kinds[order]
-        ids, followers, inferred = ids[order], followers[order], inferred[order]
-    for column in (ages, parents, depths, users, kinds, inferred, followers, ids):
+        ages, depths, users, kinds = ages.take(order), depths.take(order), users.take(order), kinds.take(order)
+        ids, followers, inferred = ids.take(order), followers.take(order), inferred.take(order)
+    reshares = kinds - np.uint8(REPOST) <= QUOTE - REPOST  # what is less wraps around and is more
+    reshare_ages = ages[reshares]
+    for column in (ages, parents, depths, users, kinds, reshares, reshare_ages, inferred, followers, ids):
         column.setflags(write=False)
     binned_ages, binned_counts = _bins(cascade, root_time, as_of)
     withdrawn_at = cascade.withdrawn_at
@@ -222,6 +218,8 @@ def _view(
         depths=depths,
         users=users,
         kinds=kinds,
+        reshares=reshares,
+        reshare_ages=reshare_ages,
         inferred=inferred,
         followers=followers,
         ids=ids,
@@ -234,6 +232,28 @@ def _view(
         binned_ages=binned_ages,
         binned_counts=binned_counts,
     )
+
+
+def _canonical_order(
+    ages: NDArray[np.float64], depths: NDArray[np.int32], ids: NDArray[np.uint64]
+) -> NDArray[np.int64] | None:
+    """Places (n,) in the order of age, then depth, then id; None where they lie so already.
+
+    Events mostly come in order of time, so only those of equal times need to be sorted among themselves.
+    """
+    rises = ages[1:] > ages[:-1]
+    if rises.all():
+        return None
+    if not (ages[1:] >= ages[:-1]).all():
+        return np.lexsort((ids, depths, ages))
+    tied = np.zeros(len(ages), np.bool_)
+    tied[1:] = ~rises
+    tied[:-1] |= tied[1:]
+    places = np.flatnonzero(tied)
+    among = np.lexsort((ids.take(places), depths.take(places), ages.take(places)))
+    order = np.arange(len(ages))
+    order[places] = places.take(among)
+    return order
 
 
 _NO_AGES: Final[NDArray[np.float64]] = np.zeros(0)

@@ -92,9 +92,10 @@ class FileRun:
         on_alert: Callable[[AlertRecord], None] | None = None,
         numbers: Iterable[int] | None = None,
         on_departed: Callable[[Iterable[Cascade], float], None] | None = None,
+        for_alerts: bool = False,
     ) -> None:
         """``numbers``: those of the partitions that this run has, None for all. ``on_departed`` gets the cascades that
-        leave memory, with the watermark."""
+        leave memory, with the watermark. ``for_alerts``: forecasts that change no alert are not made."""
         self._settings = settings
         self._service = service
         self._counts = counts
@@ -104,7 +105,7 @@ class FileRun:
         self._knowing = True
         book = RuleBook(rules)
         wanted = range(settings.partitions) if numbers is None else sorted(numbers)
-        self.partitions = {number: Partition(number, settings, book) for number in wanted}
+        self.partitions = {number: Partition(number, settings, book, for_alerts=for_alerts) for number in wanted}
         self._number_of = lru_cache(maxsize=100_000)(lambda cascade: partition_of(cascade, settings.partitions))
 
     def apply(self, batch: Sequence[Event]) -> None:

@@ -16,7 +16,7 @@ from streams.blending import Round, calibrated, expert_key, model_key
 from streams.lineup import Lineup, Role, Share
 from streams.lineup_loading import LineupLoader
 from streams.partition import Due
-from streams.records import ForecastRecord, forecast_id, published_size, rounded
+from streams.records import ForecastRecord, forecast_id, published_sizes, rounded, rounded_to
 from streams.settings import Settings
 
 
@@ -69,7 +69,7 @@ class ForecastService:
         """``run`` and what the model says of further forecasts."""
         own = asked.ask(model, dues)
         forecasts = calibrated(model_key(model), own, dues)
-        records = [self._record(model, due, forecasts, row) for row, due in enumerate(dues)]
+        records = self._records(model, dues, forecasts)
         answers: list[Answer] = []
         keep = [row for row, due in enumerate(dues) if due.keep]
         if keep and isinstance(model, BlendForecaster):
@@ -86,34 +86,46 @@ class ForecastService:
             answers=run.answers + answers,
         )
 
-    def _record(self, model: Forecaster, due: Due, forecasts: Forecasts, row: int) -> ForecastRecord:
+    def _records(self, model: Forecaster, dues: Sequence[Due], forecasts: Forecasts) -> list[ForecastRecord]:
+        """What is published of a batch; raises `ValueError` where a forecast is no number."""
+        sizes = np.column_stack([forecasts.increment, forecasts.low, forecasts.high, forecasts.trajectory_increments])
+        published = published_sizes(np.array([due.view.size for due in dues], dtype=np.float64), sizes)
+        ages = rounded_to(forecasts.trajectory_ages, 3).tolist()
+        return [self._record(model, due, forecasts, row, published[row], ages[row]) for row, due in enumerate(dues)]
+
+    def _record(
+        self,
+        model: Forecaster,
+        due: Due,
+        forecasts: Forecasts,
+        row: int,
+        published: Sequence[float],
+        trajectory_ages: Sequence[float],
+    ) -> ForecastRecord:
+        """``published``: the sizes expected, low, high, and along the trajectory."""
         view = due.view
-        observed = view.size
         age = round(due.as_of - view.root_time, 3)
-        increments = forecasts.trajectory_increments[row]
-        ages = forecasts.trajectory_ages[row]
         in_an_hour = min(age + 3600.0, self._horizon)
-        growth = float(np.interp(in_an_hour, ages, increments)) * 3600.0 / max(in_an_hour - age, 1.0)
-        expected = float(forecasts.increment[row])
-        if not np.isfinite(expected):
-            raise ValueError(f"{model.name} forecast {expected} for cascade {view.cascade}")
+        increments = forecasts.trajectory_increments[row]
+        ahead = float(np.interp(in_an_hour, forecasts.trajectory_ages[row], increments))
+        growth = ahead * 3600.0 / max(in_an_hour - age, 1.0)
+        if not np.isfinite(forecasts.increment[row]):
+            raise ValueError(f"{model.name} forecast {forecasts.increment[row]} for cascade {view.cascade}")
+        expected, low, high, *trajectory = published
         return ForecastRecord(
             id=forecast_id(view.cascade, due.as_of, self._horizon, model.name, model.version),
             cascade=view.cascade,
             as_of=due.as_of,
             age_seconds=age,
-            observed=observed,
+            observed=view.size,
             horizon_seconds=self._horizon,
             model=model.name,
             model_version=model.version,
-            expected=published_size(observed, expected),
-            low=published_size(observed, float(forecasts.low[row])),
-            high=published_size(observed, float(forecasts.high[row])),
+            expected=expected,
+            low=low,
+            high=high,
             level=DEFAULT_LEVEL,
-            trajectory=[
-                (round(float(at), 3), published_size(observed, float(increment)))
-                for at, increment in zip(ages, increments, strict=True)
-            ],
+            trajectory=list(zip(trajectory_ages, trajectory, strict=True)),
             growth_per_hour=rounded(growth),
             event=due.event,
         )

@@ -144,10 +144,12 @@ class Partition:
         rules: RuleBook | None = None,
         clock: Callable[[], float] = time.monotonic,
         order: Order | None = None,
+        *,
+        for_alerts: bool = False,
     ) -> None:
         """``rules`` None: there are no alerts, and those that are open are resolved. ``clock`` (s) tells how long
         forecasts wait, ``order`` which are made under overload (None: as the setting ``shed`` says); neither has a say
-        in what they say."""
+        in what they say. ``for_alerts``: nobody reads the forecasts, so those that change no alert are not made."""
         self.number = number
         self._settings = settings
         self.store = CascadeStore(
@@ -165,7 +167,10 @@ class Partition:
         self.learner = PartitionLearner(settings)
         self._rules = rules or RuleBook()
         self.alerts = PartitionAlerts(settings, self._rules, self.learner.slot_start)
+        self._for_alerts = for_alerts
         self.skipped: Counter[Skipped] = Counter()
+        self.unasked = 0
+        """Forecasts that were due and would have changed no alert."""
         self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
         self._in_flight: Counter[float] = Counter()
@@ -325,6 +330,7 @@ class Partition:
             picked = self.schedule.due(min(self.watermark.value, self.learner.slot_end), limit)
         self.due_total += len(picked)
         taken: list[Due] = []
+        asked: set[str] = set()
         for pending in picked:
             found = self._view_or_reason(pending)
             if isinstance(found, Skipped):
@@ -333,9 +339,15 @@ class Partition:
                     self._in_flight[pending.as_of] += 1
                     self._untold.append(pending)
                 continue
+            keep = self.learner.reserve(found, pending.as_of)
+            if self._for_alerts and not (
+                keep or pending.cascade in asked or self.alerts.asks_for(found, pending.as_of)
+            ):
+                self.unasked += 1
+                continue
+            asked.add(pending.cascade)  # what is said of it first may open an alert, which later forecasts end
             self._in_flight[pending.as_of] += 1
             self._unheard.append((pending.cascade, pending.as_of))
-            keep = self.learner.reserve(found, pending.as_of)
             learned = self.learner.learned if self._settings.learn else NOTHING
             taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
             if self.alerts.is_active:

@@ -6,12 +6,19 @@ import math
 from typing import Final
 
 import msgspec
+import numpy as np
 import xxhash
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 SCHEMA_VERSION: Final = 1
 
 SIGNIFICANT_DIGITS: Final = 6
 """Batched arithmetic may differ in the last bits of a float; six digits are beyond any forecast's accuracy."""
+
+MOST_EXACT_POWER: Final = 22
+"""Of ten, that a float holds exactly."""
 
 
 class ForecastRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +65,39 @@ def published_size(observed: int, increment: float) -> float:
     day later arrives at the very number that was published.
     """
     return rounded(observed + rounded(increment))
+
+
+def published_sizes(observed: Floats, increments: Floats) -> list[list[float]]:
+    """`published_size` of rows (B, P) of increments on top of ``observed`` (B,), to the bit and all at once."""
+    found: list[list[float]] = all_rounded(observed[:, None] + all_rounded(increments)).tolist()
+    return found
+
+
+def all_rounded(values: Floats) -> Floats:
+    """`rounded` of each value, in their shape and to the bit."""
+    sizes = np.abs(values)
+    plain = (sizes > 0.0) & np.isfinite(values)
+    magnitude = np.floor(np.log10(sizes, where=plain, out=np.zeros(values.shape)))
+    return np.where(plain, rounded_to(values, SIGNIFICANT_DIGITS - 1 - magnitude), values)
+
+
+def rounded_to(values: Floats, digits: Floats | float) -> Floats:
+    """What ``round`` makes of finite values with so many digits behind the point, in their shape and to the bit.
+
+    A whole number below 2**53 over a power of ten up to 10**22 is the double nearest to that decimal, as it is what
+    ``round`` gives. Only which whole number it is may be in doubt, near a half: there ``round`` is asked itself.
+    """
+    places = np.broadcast_to(np.asarray(digits, dtype=np.float64), values.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        power = np.power(10.0, np.abs(places))
+        scaled = np.where(places < 0.0, values / power, values * power)
+        whole = np.rint(scaled)
+        found = np.asarray(np.where(places < 0.0, whole * power, whole / power))
+        sure = np.abs(np.abs(scaled - whole) - 0.5) > 1e-6 + 1e-15 * np.abs(scaled)
+        sure &= (np.abs(whole) < 2.0**53) & (np.abs(places) <= MOST_EXACT_POWER)
+    for at in map(tuple, np.argwhere(~sure & np.isfinite(values))):
+        found[at] = round(float(values[at]), int(places[at]))
+    return found
 
 
 encode_record: Final = msgspec.json.Encoder().encode

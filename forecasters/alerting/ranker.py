@@ -81,6 +81,11 @@ class AlertRanker:
         return (*GROWTH_NAMES, *(PEOPLE_NAMES if self.reads_stream else ()), *EFFECT_NAMES)
 
     @property
+    def key(self) -> str:
+        """Tells it from other rankers."""
+        return f"{self.name}@{self.version}"
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """The top shares whose chances it tells."""
         return tuple(self.chances[0].coefficients)

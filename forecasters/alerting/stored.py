@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from forecasters.alerting.plan import RANKER
 from forecasters.alerting.ranker import AlertRanker
-from forecasters.errors import ModelStoreError
+from forecasters.errors import ModelStoreError, UnanswerableError
 from forecasters.model_lookup import find_model
 from forecasters.model_store import StoredModel
 from graph.durations import format_duration
@@ -32,17 +33,30 @@ def load_ranker(spec: str, directory: Path | None = None) -> AlertRanker:
     return ranker
 
 
-def must_answer(ranker: AlertRanker, horizon_seconds: float, shares: Sequence[float] = ()) -> None:
-    """Raises `ModelStoreError` for a horizon or a top share the ranker was not trained for."""
-    called = f"{ranker.name}@{ranker.version}"
-    if ranker.horizon_seconds != horizon_seconds:
-        raise ModelStoreError(
-            f"{called} was trained for sizes at {format_duration(ranker.horizon_seconds)}, not at "
-            f"{format_duration(horizon_seconds)}; train one with --horizon {format_duration(horizon_seconds)}"
+class Trained(Protocol):
+    """What a ranker was trained for, and its ``key``, name@version."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def horizon_seconds(self) -> float: ...
+    @property
+    def shares(self) -> tuple[float, ...]: ...
+
+
+def must_answer(ranker: Trained, horizon_seconds: float | None, shares: Sequence[float] = ()) -> None:
+    """Raises `UnanswerableError` for a horizon (None: any will do) or a top share the ranker was not trained for."""
+    if horizon_seconds is not None and ranker.horizon_seconds != horizon_seconds:
+        theirs, asked = format_duration(ranker.horizon_seconds), format_duration(horizon_seconds)
+        raise UnanswerableError(
+            f"{ranker.key} was trained for sizes at {theirs}, not at {asked}; name another, or train one with "
+            f"--horizon {asked}"
         )
     for share in shares:
         if share not in ranker.shares:
-            raise ModelStoreError(
-                f"{called} knows the top {', '.join(f'{100 * known:g} %' for known in ranker.shares)}, not "
-                f"{100 * share:g} %; train one with --top"
+            known = ", ".join(f"{100 * one:g} %" for one in ranker.shares)
+            raise UnanswerableError(
+                f"{ranker.key} knows the top {known}, not {100 * share:g} %; ask for one of these, or train one with "
+                f"--top {100 * share:g}%",
+                share,
             )

@@ -19,7 +19,7 @@ from streams.alerts.decision import Decision
 from streams.alerts.histograms import Ranks, bin_of, merged, place_of
 from streams.alerts.journal import Journal
 from streams.alerts.ledger import MAX_STANDINGS
-from streams.alerts.moment import Moment
+from streams.alerts.moment import Moment, Post
 from streams.alerts.records import AlertRecord, AlertState
 from streams.alerts.rules import Rule, RuleBook, RuleSet
 from streams.alerts.standings import Cause, Mark, Phase, Standing, Step, Withheld
@@ -68,6 +68,19 @@ class PartitionAlerts:
 
     # --- forecasts
 
+    def asks_for(self, view: CascadeView, as_of: float) -> bool:
+        """Whether a forecast of the post could change anything, as far as all earlier ones have been told.
+
+        It could not where the post alone fails each rule, no alert is open on it, and it does not count among others.
+        """
+        known = self.journal.now.of(view.cascade)
+        if any(standing.phase is Phase.OPEN for standing in known.values()):
+            return True
+        post = Post.at(view, as_of)
+        if any(rule.may_open(post) for rule in self._rules.rules):
+            return True
+        return self._rules.ranks_populations and self._votes(view, as_of, self._slot_start(as_of))
+
     def tell(self, forecast: ForecastRecord, view: CascadeView) -> None:
         """A forecast was made of the post that ``view`` shows."""
         self._enter(forecast.as_of)
@@ -81,7 +94,7 @@ class PartitionAlerts:
                 self._look_again(rule, standing, moment, decision)
             else:
                 self._consider(rule, standing, moment, decision)
-        if rules.ranks_populations and self._votes(view, forecast.as_of):
+        if rules.ranks_populations and self._votes(view, forecast.as_of, self._slot):
             source = place_of(self.journal.now.population, view.root_source or "")
             decision.vote = source, bin_of(forecast.expected)
         self._take(decision)
@@ -90,9 +103,9 @@ class PartitionAlerts:
         """The post has been taken back by ``as_of``."""
         self._end(cascade, as_of, Cause.WITHDRAWN, "withdrawn")
 
-    def _votes(self, view: CascadeView, as_of: float) -> bool:
+    def _votes(self, view: CascadeView, as_of: float, slot: float) -> bool:
         settings = self._settings
-        return is_first_of_slot(view, as_of, self._slot, settings.forecast_delay_seconds, settings.minimum_observed)
+        return is_first_of_slot(view, as_of, slot, settings.forecast_delay_seconds, settings.minimum_observed)
 
     def _enter(self, as_of: float) -> None:
         """Be in the slot of a forecast: what is usual was learned before it began."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graph import CascadeView
 from streams.alerts.histograms import Ranks
@@ -77,10 +76,66 @@ def importance_of(forecast: ForecastRecord) -> float:
     return 0.5 * (math.log2(1.0 + forecast.expected) + math.log2(1.0 + to_come))
 
 
+OF_POST: Final = frozenset({Quantity.OBSERVED, Quantity.AGE, Quantity.FOLLOWERS, Quantity.RATE, Quantity.ACCELERATION})
+"""What a post shows whatever is forecast of it."""
+
+
+class Post:
+    """A post as it stood: what conditions may ask of it before there is a forecast."""
+
+    __slots__ = ("age_seconds", "view")
+
+    def __init__(self, view: CascadeView, age_seconds: float) -> None:
+        """``age_seconds``: as a forecast of the view tells it."""
+        self.view = view
+        self.age_seconds = age_seconds
+
+    @classmethod
+    def at(cls, view: CascadeView, as_of: float) -> Self:
+        """As of the time of its view."""
+        return cls(view, round(as_of - view.root_time, 3))
+
+    def value(self, quantity: Quantity) -> float:
+        """One of `OF_POST`; NaN where it is not known, and for any other."""
+        match quantity:
+            case Quantity.OBSERVED:
+                return float(self.view.size)
+            case Quantity.AGE:
+                return self.age_seconds
+            case Quantity.FOLLOWERS:
+                known = self.view.root_followers
+                return math.nan if known is None else float(known)
+            case Quantity.RATE:
+                return self._observed_per_hour()
+            case Quantity.ACCELERATION:
+                return self._acceleration()
+        return math.nan
+
+    def _since(self, age: float) -> int:
+        """Reshares of ages beyond ``age``."""
+        ages = self.view.reshare_ages
+        kept = len(ages) - int(ages.searchsorted(age, side="right"))
+        if not self.view.binned:
+            return kept
+        return kept + self.view.binned - int(self.view.binned_until(np.array(age)))
+
+    def _observed_per_hour(self) -> float:
+        span = max(min(RATE_SECONDS, self.age_seconds), SHORTEST_RATE_SECONDS)
+        return self._since(self.age_seconds - span) * 3600.0 / span
+
+    def _acceleration(self) -> float:
+        """Reshares of the latter half of the last hour (of the post's life where it is shorter) over those of the
+        half before; one is added to both, so that few reshares tell little."""
+        half = min(RATE_SECONDS, self.age_seconds) / 2.0
+        latter = self._since(self.age_seconds - half)
+        both = self._since(self.age_seconds - 2.0 * half)
+        return (1.0 + latter) / (1.0 + both - latter)
+
+
 class Moment:
     """One forecast, with all that conditions may ask."""
 
-    __slots__ = ("_ages", "_minimum", "_ranker", "_ranks", "_score", "forecast", "view")
+    __slots__ = ("_minimum", "_post", "_ranker", "_ranks", "_score", "forecast", "view")
 
     def __init__(
         self, forecast: ForecastRecord, view: CascadeView, ranks: Ranks, minimum: int, ranker: RuleRanker | None = None
@@ -92,7 +147,7 @@ class Moment:
         self._minimum = minimum
         self._ranker = ranker
         self._score: float | None = None
-        self._ages: NDArray[np.float64] | None = None
+        self._post = Post(view, forecast.age_seconds)
 
     def value(self, quantity: Quantity, level: float) -> float:
         """A quantity; NaN where it is not known."""
@@ -110,19 +165,12 @@ class Moment:
                 return self._top_share()
             case Quantity.GROWTH:
                 return forecast.growth_per_hour
-            case Quantity.RATE:
-                return self._observed_per_hour()
-            case Quantity.ACCELERATION:
-                return self._acceleration()
             case Quantity.IMPORTANCE:
                 return importance_of(forecast)
-            case Quantity.FOLLOWERS:
-                known = self.view.root_followers
-                return math.nan if known is None else float(known)
             case Quantity.OBSERVED:
                 return float(forecast.observed)
-            case Quantity.AGE:
-                return forecast.age_seconds
+            case _:
+                return self._post.value(quantity)
 
     def _top_probability(self, share: float) -> float:
         if self._ranker is None or self.view.age_seconds < YOUNGEST_RANKED_SECONDS:
@@ -137,26 +185,3 @@ class Moment:
         if self._ranks.total(source) < self._minimum:
             return math.nan
         return self._ranks.share_at_least(source, self.forecast.expected)
-
-    def _since(self, age: float) -> int:
-        """Reshares of ages beyond ``age``."""
-        if self._ages is None:
-            self._ages = self.view.reshare_ages
-        kept = len(self._ages) - int(self._ages.searchsorted(age, side="right"))
-        if not self.view.binned:
-            return kept
-        return kept + self.view.binned - int(self.view.binned_until(np.array(age)))
-
-    def _observed_per_hour(self) -> float:
-        age = self.forecast.age_seconds
-        span = max(min(RATE_SECONDS, age), SHORTEST_RATE_SECONDS)
-        return self._since(age - span) * 3600.0 / span
-
-    def _acceleration(self) -> float:
-        """Reshares of the latter half of the last hour (of the post's life where it is shorter) over those of the
-        half before; one is added to both, so that few reshares tell little."""
-        age = self.forecast.age_seconds
-        half = min(RATE_SECONDS, age) / 2.0
-        latter = self._since(age - half)
-        both = self._since(age - 2.0 * half)
-        return (1.0 + latter) / (1.0 + both - latter)

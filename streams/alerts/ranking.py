@@ -49,10 +49,10 @@ def _loaded(directory: Path, version: str) -> RuleRanker:
     from forecasters.errors import ModelStoreError
 
     ranker = AlertRanker.load(directory)
-    key = f"{ranker.name}@{version}"
+    ranker.version = version
     if ranker.reads_stream:
         raise ModelStoreError(
-            f"{key} reads all posts of a stream, of which a worker sees a part; 'cascadecast train ranker' makes one "
-            "that does not"
+            f"{ranker.key} reads all posts of a stream, of which a worker sees a part; 'cascadecast train ranker' "
+            "makes one that does not"
         )
-    return RuleRanker(key, ranker.horizon_seconds, ranker.shares, ranker)
+    return RuleRanker(ranker.key, ranker.horizon_seconds, ranker.shares, ranker)

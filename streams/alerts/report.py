@@ -21,6 +21,7 @@ def report(trial: TrialPart, rules: RuleSet) -> dict[str, Any]:
     return {
         "alerts": len(trial.alerts),
         "forecasts": trial.made,
+        "unasked": trial.unasked,
         "per_hour": per_hour(trial.alerts),
         "rules": [rule_row(rule.name, trial) for rule in rules.rules],
         "withheld": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from graph.durations import format_duration
+from forecasters.errors import UnanswerableError
 from graph.errors import UserError
 from streams.alerts.moment import Quantity
 from streams.alerts.ranking import RuleRanker
@@ -32,18 +32,19 @@ def ranker_for(
         if named is not None:
             raise fields.wrong("ranker", "ranker is of no use without top_probability", "add a rule, or leave it out")
         return None
+    # imported where rules ask for a ranker only: checking other rules takes no time
+    from forecasters.alerting.stored import must_answer
+
     first = asked[0][0]
     try:
         ranker = find(named or "ranker")
     except UserError as error:
         raise FieldError(None if named else first, "ranker" if named else "top_probability", str(error)) from None
-    if horizon_seconds is not None and ranker.horizon_seconds != horizon_seconds:
-        theirs, ours = format_duration(ranker.horizon_seconds), format_duration(horizon_seconds)
-        message = f"{ranker.key} was trained for sizes at {theirs}, and the horizon is {ours}; name another ranker"
-        raise FieldError(first, "top_probability", message)
-    for number, share in asked:
-        if share not in ranker.shares:
-            known = ", ".join(f"{one:g}" for one in ranker.shares)
-            message = f"rule {number + 1}: {ranker.key} knows the top {known}, not {share:g}; name one of these"
-            raise FieldError(number, "ends_in_top", message)
+    try:
+        must_answer(ranker, horizon_seconds, [share for _, share in asked])
+    except UnanswerableError as error:
+        if error.share is None:
+            raise FieldError(first, "top_probability", str(error)) from None
+        number = next(number for number, share in asked if share == error.share)
+        raise FieldError(number, "ends_in_top", f"rule {number + 1}: {error}") from None
     return ranker

@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 import xxhash
 
-from streams.alerts.moment import Moment, Quantity, importance_of
+from graph import CascadeView
+from streams.alerts.moment import OF_POST, Moment, Post, Quantity, importance_of
 from streams.alerts.quiet_hours import QuietHours
 from streams.alerts.ranking import RuleRanker
 from streams.alerts.records import Severity
@@ -34,7 +35,10 @@ class Condition:
 
     def opens(self, moment: Moment) -> bool:
         """Whether it holds; what is not known does not."""
-        value = moment.value(self.quantity, self.level)
+        return self.holds(moment.value(self.quantity, self.level))
+
+    def holds(self, value: float) -> bool:
+        """Whether a value of the quantity is within the bound."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def keeps(self, moment: Moment) -> bool:
@@ -77,13 +81,24 @@ class Rule:
         """The conditions, the costly ones last: most posts fail one of the others."""
         return tuple(sorted(self.conditions, key=lambda condition: COSTS.get(condition.quantity, 0)))
 
+    @cached_property
+    def of_post(self) -> tuple[Condition, ...]:
+        """The conditions that a post fulfils or not whatever is forecast of it."""
+        return tuple(condition for condition in self.cheapest_first if condition.quantity in OF_POST)
+
+    def concerns(self, view: CascadeView) -> bool:
+        """Whether the post's source and language are among those it names."""
+        return (self.sources is None or view.root_source in self.sources) and (
+            self.languages is None or view.root_lang in self.languages
+        )
+
+    def may_open(self, post: Post) -> bool:
+        """Whether there is a forecast with which the post would fulfil all of it."""
+        return self.concerns(post.view) and all(one.holds(post.value(one.quantity)) for one in self.of_post)
+
     def opens(self, moment: Moment) -> bool:
         """Whether the post fulfils all of it."""
-        return (
-            (self.sources is None or moment.view.root_source in self.sources)
-            and (self.languages is None or moment.view.root_lang in self.languages)
-            and all(condition.opens(moment) for condition in self.cheapest_first)
-        )
+        return self.concerns(moment.view) and all(condition.opens(moment) for condition in self.cheapest_first)
 
     def failing(self, moment: Moment) -> Condition | None:
         """The first condition by which an open alert does not stay open."""

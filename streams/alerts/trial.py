@@ -42,7 +42,8 @@ class TrialPart(msgspec.Struct):
     alerts: list[AlertOutcome] = []
     withheld: list[WithheldPost] = []
     records: list[AlertRecord] = []
-    made: int = 0
+    made: int = 0  # forecasts
+    unasked: int = 0  # forecasts that were due, and left out since no rule could have made anything of them
 
 
 def try_rules(
@@ -91,7 +92,7 @@ def _play(
 
 
 def _joined(parts: list[TrialPart]) -> TrialPart:
-    joined = TrialPart(made=sum(part.made for part in parts))
+    joined = TrialPart(made=sum(part.made for part in parts), unasked=sum(part.unasked for part in parts))
     joined.alerts = sorted(
         (one for part in parts for one in part.alerts), key=lambda one: (one.opened_as_of, one.cascade, one.rule)
     )
@@ -113,7 +114,7 @@ class _InProcess:
         service = load_service(settings)
         self._run = FileRun(
             settings, service, self._counts, rules=rules, on_alert=self._outcomes.note, numbers=numbers,
-            on_departed=self._outcomes.settle,
+            on_departed=self._outcomes.settle, for_alerts=True,
         )  # fmt: skip
         for partition in self._run.partitions.values():
             partition.alerts.on_withheld = self._outcomes.note_withheld
@@ -128,7 +129,8 @@ class _InProcess:
         for partition in self._run.partitions.values():
             self._outcomes.settle(partition.store, partition.watermark.value)
         outcomes = self._outcomes
-        return TrialPart(outcomes.alerts(), outcomes.withheld, outcomes.records, self._counts.made)
+        unasked = sum(partition.unasked for partition in self._run.partitions.values())
+        return TrialPart(outcomes.alerts(), outcomes.withheld, outcomes.records, self._counts.made, unasked)
 
     def close(self) -> None:
         """Nothing is to be closed."""

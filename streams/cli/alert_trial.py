@@ -103,7 +103,8 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     console.print(rules)
     spread = result["per_hour"]
     console.print(
-        f"{result['alerts']} alerts of {result['forecasts']:,} forecasts; an hour: mean {spread['mean']:g}, median "
+        f"{result['alerts']} alerts of {result['forecasts']:,} forecasts ({result['unasked']:,} more were due, and no "
+        f"rule could have made anything of them); an hour: mean {spread['mean']:g}, median "
         f"{spread['median']:g}, 95 % {spread['p95']}, peak {spread['peak']}"
         + (f" at {event_clock(spread['peak_hour'])}" if spread["peak_hour"] is not None else "")
     )

@@ -7,12 +7,23 @@ import math
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
-from streams.records import ForecastRecord, encode_record, forecast_id, forecast_schema, rounded
+from streams.records import (
+    ForecastRecord,
+    all_rounded,
+    encode_record,
+    forecast_id,
+    forecast_schema,
+    published_size,
+    published_sizes,
+    rounded,
+    rounded_to,
+)
 from streams.scores import score_schema
 
 
@@ -36,6 +47,36 @@ def test_an_id_depends_on_each_of_its_parts_and_on_nothing_else() -> None:
 def test_rounding_keeps_six_significant_digits(value: float) -> None:
     assert math.isclose(rounded(value), value, rel_tol=5.1e-6, abs_tol=5e-324)
     assert rounded(rounded(value)) == rounded(value)
+
+
+numbers = st.one_of(
+    st.floats(),
+    st.integers(0, 10**9).map(float),
+    st.integers(0, 10**8).map(lambda thousandths: thousandths / 1000),
+    st.integers(0, 10**7).map(lambda halves: (halves + 0.5) / 10),  # where the nearest decimal is in doubt
+    st.sampled_from([10.0**power for power in range(-30, 30)]),
+)
+
+
+def same(ours: list[float], theirs: list[float]) -> bool:
+    return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(ours, theirs, strict=True))
+
+
+@given(st.lists(numbers, min_size=1))
+def test_many_numbers_are_rounded_as_each_by_itself(values: list[float]) -> None:
+    assert same(all_rounded(np.array(values)).tolist(), [rounded(value) for value in values])
+
+
+@given(st.lists(numbers.filter(math.isfinite), min_size=1), st.integers(-3, 9))
+def test_many_numbers_are_rounded_as_python_rounds(values: list[float], digits: int) -> None:
+    assert same(rounded_to(np.array(values), digits).tolist(), [round(value, digits) for value in values])
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0.0, 1e9)), min_size=1))
+def test_many_sizes_are_published_as_each_by_itself(cases: list[tuple[int, float]]) -> None:
+    observed, increments = np.array(cases).T
+    found = published_sizes(observed, increments[:, None])
+    assert found == [[published_size(size, increment)] for size, increment in cases]
 
 
 def test_rounding_is_visible() -> None:

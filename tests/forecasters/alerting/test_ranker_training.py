@@ -67,7 +67,8 @@ def test_what_cannot_answer_says_so(tmp_path: Path) -> None:
         load_ranker("trees")
     train_ranker(busy_day(150), RankerPlan(HORIZON, (0.1,), "none"), ModelStore(tmp_path), files=FILES)
     ranker = load_ranker(RANKER)
-    with pytest.raises(ModelStoreError, match="trained for sizes at 24h, not at 12h; train one with --horizon 12h"):
+    with pytest.raises(ModelStoreError, match="at 24h, not at 12h; name another, or train one with --horizon 12h"):
         must_answer(ranker, HORIZON / 2)
-    with pytest.raises(ModelStoreError, match=r"ranker@1 knows the top 10 %, not 1 %"):
+    must_answer(ranker, None, (0.1,))
+    with pytest.raises(ModelStoreError, match=r"ranker@1 knows the top 10 %, not 1 %.*--top 1%"):
         must_answer(ranker, HORIZON, (0.1, 0.01))

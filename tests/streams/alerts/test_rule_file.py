@@ -161,8 +161,8 @@ def test_a_rule_asks_a_stored_ranker() -> None:
     ("text", "horizon", "line", "said"),
     [
         ('ranker = "ranker@9"\n' + RANKED, 86_400.0, 1, "no model 'ranker@9'"),
-        (RANKED.replace("0.05", "0.01"), 86_400.0, 4, "ranker@2 knows the top 0.05, 0.1, not 0.01"),
-        (RANKED, 3600.0, 3, "trained for sizes at 24h, and the horizon is 1h"),
+        (RANKED.replace("0.05", "0.01"), 86_400.0, 4, "rule 1: ranker@2 knows the top 5 %, 10 %, not 1 %"),
+        (RANKED, 3600.0, 3, "trained for sizes at 24h, not at 1h; name another, or train one with --horizon 1h"),
         (RANKED.replace("0.05", "2"), 86_400.0, 4, "at most 1"),
     ],
 )
