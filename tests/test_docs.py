@@ -143,15 +143,25 @@ def test_the_check_finds_a_wrong_command_line(commands: Any, text: str, said: st
     assert said in (problem(commands, Quoted(text, complete=True)) or "")
 
 
-def test_the_readme_lists_every_command(commands: Any) -> None:
-    def leaves(command: Any, path: tuple[str, ...]) -> Iterator[str]:
-        for name, child in getattr(command, "commands", {}).items():
-            yield from leaves(child, (*path, name))
-        if not is_group(command):
-            yield " ".join(path)
+def leaves(command: Any, path: tuple[str, ...] = ("cascadecast",)) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with all its words."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, (*path, name))
+    if not is_group(command):
+        yield " ".join(path), command
 
+
+def test_the_readme_lists_every_command(commands: Any) -> None:
     listed = [row[0] for row in table(README, "Commands")]
-    assert sorted(listed) == sorted(f"`{name}`" for name in leaves(commands, ("cascadecast",)))
+    assert sorted(listed) == sorted(f"`{name}`" for name, _ in leaves(commands))
+
+
+def test_where_the_workers_are_is_read_from_the_environment_by_every_command(commands: Any) -> None:
+    """An option without a default leaves the question to the settings, which read it there."""
+    for name, command in leaves(commands):
+        for one in command.params:
+            if one.name in ("bootstrap_servers", "topic_prefix", "app_id") and one.default is not None:
+                assert one.envvar == f"CASCADECAST_{one.name.upper()}", (name, one.name)
 
 
 # --- links and paths
