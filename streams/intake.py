@@ -57,14 +57,24 @@ class Intake:
         self._figures = figures
         self._heartbeats = heartbeats
         self._batches_in_hand = 0
+        self._free = asyncio.Event()
+        self._free.set()
 
     def is_busy(self) -> bool:
         """Whether a batch is being taken in, or waits for the forecasts."""
         return self._batches_in_hand > 0
 
+    async def wait_free(self, at_most_seconds: float) -> None:
+        """Return once it is not, or after so long."""
+        try:
+            await asyncio.wait_for(self._free.wait(), at_most_seconds)
+        except TimeoutError:
+            return
+
     async def take(self, batches: Mapping[int, Sequence[Record]], source_topic: str) -> None:
         """Apply one micro-batch, by partition, and make it durable; returns once its offsets may be committed."""
         self._batches_in_hand += 1
+        self._free.clear()
         started = time.perf_counter()
         try:
             assigned = self._ownership.assigned
@@ -75,6 +85,8 @@ class Intake:
                 await self._forecasting.caught_up()
         finally:
             self._batches_in_hand -= 1
+            if not self._batches_in_hand:
+                self._free.set()
 
     async def _take_in_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         paced = self._settings.shed == "paced"
