@@ -46,7 +46,7 @@ class Forecasting:
         self._publication = publication
         self._metrics = metrics
         self._figures = figures
-        self._pace = Pace(settings, assigned)
+        self.pace = Pace(settings, assigned)
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -61,18 +61,16 @@ class Forecasting:
 
     def backlog(self) -> int:
         """Forecasts that are due and wait, over all partitions."""
-        return self._pace.backlog()
+        return self.pace.backlog()
 
     def is_at_work(self) -> bool:
         """Whether forecasts are due, computed or published."""
-        return bool(self._pace.computing or self._rounds or self._anything_due())
+        return bool(self.pace.computing or self._rounds or self._anything_due())
 
     async def caught_up(self) -> None:
         """Return once input need not wait for the forecasts."""
         async with self._progress:
-            await self._progress.wait_for(
-                lambda: self._stopping or self.fault is not None or not self._pace.is_behind()
-            )
+            await self._progress.wait_for(lambda: self._stopping or self.fault is not None or not self.pace.is_behind())
 
     async def make_now(self, partition: Partition, view: CascadeView, as_of: float) -> list[ForecastRecord]:
         """What the champions say of a cascade at this moment, for whoever asks: neither published nor kept."""
@@ -95,10 +93,10 @@ class Forecasting:
                 if not self._anything_due():
                     await self._wake.wait()
                 continue
-            self._pace.computing = max(1, len(dues))
+            self.pace.computing = max(1, len(dues))
             started = time.perf_counter()
             runs = await self._compute(dues)
-            self._pace.took(len(dues), time.perf_counter() - started)
+            self.pace.took(len(dues), time.perf_counter() - started)
             answers = [answer for run in runs for answer in run.answers]
             give_to_learners(dues, answers, self._settings.horizon_seconds)  # before anything more is taken
             if dues:
@@ -108,7 +106,7 @@ class Forecasting:
             task = asyncio.create_task(self._publish(dues, runs, matured, alerted))
             self._rounds.add(task)
             task.add_done_callback(self._round_ended)
-            self._pace.computing = 0
+            self.pace.computing = 0
         if self.fault is not None:
             await self._tell_progress()
             raise self.fault
@@ -139,17 +137,17 @@ class Forecasting:
         """A round, and what has matured."""
         dues: list[Due] = []
         matured: list[Matured] = []
-        waiting = self._pace.backlog()
-        limit = self._pace.share_limit(waiting)
+        waiting = self.pace.backlog()
+        limit = self.pace.share_limit(waiting)
         for one in self._assigned.values():
             if one.advancing:
                 continue
-            dues.extend(one.partition.take_due(limit, overloaded=self._pace.is_overloaded(one, waiting)))
+            dues.extend(one.partition.take_due(limit, overloaded=self.pace.is_overloaded(one, waiting)))
             self._figures.count_due(one)
             if truths := one.partition.take_truths():
                 matured.append((one.partition, truths))
                 self._metrics.show_weights(one.partition.number, self._service.lineup, one.partition.learner.learned)
-        self._metrics.backlog.set(self._pace.backlog())
+        self._metrics.backlog.set(self.pace.backlog())
         return dues, matured
 
     def _tell_alerts(self, dues: Sequence[Due], runs: Sequence[ModelRun]) -> list[Alerted]:

@@ -24,10 +24,6 @@ from streams.source import Source
 
 log = structlog.get_logger("cascadecast.intake")
 
-PACED_EVENTS: Final = 200
-"""Events of a paced partition that are taken in before it is asked again whether the forecasts keep up: a few hundred
-may touch as many cascades."""
-
 SILENCE_SECONDS: Final = 15.0
 """Longer than any fetch takes: if records lie in Kafka and none has come for so long, they were passed over."""
 
@@ -57,14 +53,24 @@ class Intake:
         self._figures = figures
         self._heartbeats = heartbeats
         self._batches_in_hand = 0
+        self._free = asyncio.Event()
+        self._free.set()
 
     def is_busy(self) -> bool:
         """Whether a batch is being taken in, or waits for the forecasts."""
         return self._batches_in_hand > 0
 
+    async def wait_free(self, at_most_seconds: float) -> None:
+        """Return once it is not, or after so long."""
+        try:
+            await asyncio.wait_for(self._free.wait(), at_most_seconds)
+        except TimeoutError:
+            return
+
     async def take(self, batches: Mapping[int, Sequence[Record]], source_topic: str) -> None:
         """Apply one micro-batch, by partition, and make it durable; returns once its offsets may be committed."""
         self._batches_in_hand += 1
+        self._free.clear()
         started = time.perf_counter()
         try:
             assigned = self._ownership.assigned
@@ -75,14 +81,14 @@ class Intake:
                 await self._forecasting.caught_up()
         finally:
             self._batches_in_hand -= 1
+            if not self._batches_in_hand:
+                self._free.set()
 
     async def _take_in_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
-        paced = self._settings.shed == "paced"
-        most = min(PACED_EVENTS, self._settings.batch_max_events) if paced else self._settings.batch_max_events
-        for start in range(0, len(arriving), most):
-            if start and paced:
+        for number, part in enumerate(self._forecasting.pace.steps(arriving)):
+            if number and self._settings.shed == "paced":
                 await self._forecasting.caught_up()
-            await self._take_part(one, arriving[start : start + most], source_topic)
+            await self._take_part(one, part, source_topic)
 
     async def _take_part(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:

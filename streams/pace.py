@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from streams.assigned import Assigned
+from streams.partition import Record
 from streams.round_size import RoundSize
 from streams.settings import Settings
 
-PACED_SHARE: Final = 0.4
-"""Of forecast_within_seconds: what waits may take so long until input waits too, which leaves time for what comes."""
+PACED_SHARE: Final = 0.6
+"""Of forecast_within_seconds: what waits may take so long until input waits too, which leaves time for the step that
+was let in last, for publication, and for posts that cost more than others. The longer they wait, the more events one
+forecast stands for."""
+
+STEP_SHARE: Final = 0.05
+"""Of forecast_within_seconds: so long it may take to forecast the cascades of one step of a paced partition."""
+
+FEWEST_IN_STEP: Final = 16
+"""Cascades of a step, however slow the models are: each step is a durable write of its own."""
 
 
 class Pace:
@@ -44,6 +53,27 @@ class Pace:
             return settings.shed == "paced"
         waits, within = one.partition.waits_seconds(), settings.forecast_within_seconds
         return waiting > settings.max_backlog or (one.live and waits > within)
+
+    def steps(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """A partition's records in parts, between which it is to be asked whether input has to wait.
+
+        What a part costs is the forecasts of the cascades that it touches, so it ends with so many of them.
+        """
+        settings = self._settings
+        start, touched = 0, set[bytes | None]()
+        for at, record in enumerate(records):
+            if at - start == settings.batch_max_events or (
+                settings.shed == "paced" and record.key not in touched and len(touched) >= self._cascades_in_step()
+            ):
+                yield records[start:at]
+                start, touched = at, set()
+            touched.add(record.key)
+        if start < len(records):
+            yield records[start:]
+
+    def _cascades_in_step(self) -> int:
+        within = STEP_SHARE * self._settings.forecast_within_seconds
+        return max(FEWEST_IN_STEP, self._round_size.forecasts_within(within))
 
     def is_behind(self) -> bool:
         """Whether input waits for the forecasts."""

@@ -65,7 +65,7 @@ class WorkerCore:
         self._forecasting = Forecasting(
             settings, service, self._ownership.assigned, self._publication, metrics, figures
         )
-        self._intake = Intake(
+        self.intake = Intake(
             settings, self._ownership, self._forecasting, source, publisher, outputs, metrics, figures, heartbeats
         )
         self._idleness = Idleness(settings, metrics, figures)
@@ -146,7 +146,7 @@ class WorkerCore:
 
     async def ingest(self, batches: Mapping[int, Sequence[Record]], source_topic: str) -> None:
         """Apply one micro-batch and make it durable; returns once its offsets may be committed."""
-        await self._intake.take(batches, source_topic)
+        await self.intake.take(batches, source_topic)
 
     async def run_forecasts(self) -> None:
         """Make what is due until stopped; raises what a round could not be published for."""
@@ -163,7 +163,7 @@ class WorkerCore:
             if self._idleness.is_idle(one, now):
                 await self._idleness.advance(one, now)
                 self._forecasting.wake()
-            await self._intake.read_on(one, now - one.last_arrival_wall if self.ready else 0.0)
+            await self.intake.read_on(one, now - one.last_arrival_wall if self.ready else 0.0)
             self._ownership.show(one)
         self.metrics.show_open_alerts(one.partition.alerts.open_now() for one in self.assigned.values())
 
@@ -183,4 +183,4 @@ class WorkerCore:
     def _in_hand(self) -> bool:
         if self._forecasting.fault is not None:
             return False  # it will not get better by waiting
-        return self._intake.is_busy() or self._forecasting.is_at_work()
+        return self.intake.is_busy() or self._forecasting.is_at_work()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.forecast_file import forecast_events
 from streams.inference import ForecastService
-from streams.intake import PACED_EVENTS
+from streams.pace import FEWEST_IN_STEP, STEP_SHARE, Pace
 from streams.partition import Record
 from streams.settings import Settings
 from tests.streams.conftest import random_stream
@@ -39,11 +41,13 @@ async def test_a_paced_worker_takes_no_more_in_while_forecasts_wait_too_long(eng
         Record(msgspec.json.encode(event), event.cascade.encode(), None, n, 0.0)
         for n, event in enumerate(random_stream(15, cascades=60))
     ]
-    assert len(records) > 2 * PACED_EVENTS
+    first = next(Pace(rig.settings, {}).steps(records))
+    assert len({record.key for record in first}) == FEWEST_IN_STEP
+    assert len(records) > 2 * len(first)
     ingesting = asyncio.create_task(rig.core.ingest({0: records}, "social.events"))
     done, _ = await asyncio.wait({ingesting}, timeout=0.2)
     assert not done
-    assert rig.value("cascadecast_events_received_total") == PACED_EVENTS
+    assert rig.value("cascadecast_events_received_total") == len(first)
     forecasting = asyncio.create_task(rig.core.run_forecasts())
     await asyncio.wait_for(ingesting, 10)
     await rig.core.drain()
@@ -67,3 +71,30 @@ async def test_a_paced_worker_leaves_out_only_what_a_later_forecast_replaces(
     assert {(record["cascade"], record["as_of"]) for record in made} >= set(latest.items())
     due, skipped = rig.total("cascadecast_forecasts_due_total"), rig.total("cascadecast_forecasts_skipped_total")
     assert due == rig.total("cascadecast_forecasts_made_total") + skipped
+
+
+PACED = Settings(shed="paced", forecast_within_seconds=2.0, batch_max_events=20)
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"b", b"c", b"d", None]) | st.binary(max_size=2), max_size=120),
+    st.sampled_from([0.0, 0.004, 0.05]),
+)
+def test_a_step_touches_no_more_cascades_than_can_be_forecast_meanwhile(
+    keys: list[bytes | None], seconds_each: float
+) -> None:
+    records = [Record(b"", key, offset=at) for at, key in enumerate(keys)]
+    pace = Pace(PACED, {})
+    pace.took(10, 10 * seconds_each)
+    steps = list(pace.steps(records))
+    assert [record for step in steps for record in step] == records
+    most = max(FEWEST_IN_STEP, int(STEP_SHARE * 2.0 / seconds_each)) if seconds_each else FEWEST_IN_STEP
+    for step in steps:
+        assert 0 < len(step) <= 20
+        assert len({record.key for record in step}) <= most
+
+
+def test_where_input_is_not_paced_only_the_number_of_records_ends_a_step() -> None:
+    records = [Record(b"", b"%d" % at, offset=at) for at in range(50)]
+    pace = Pace(PACED.model_copy(update={"shed": True}), {})
+    assert [len(step) for step in pace.steps(records)] == [20, 20, 10]

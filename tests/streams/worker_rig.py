@@ -70,6 +70,7 @@ class Rig:
     def __init__(
         self, settings: Settings, service: ForecastService | None = None, outputs: Notes | None = None
     ) -> None:
+        self.settings = settings
         self.outbox = Outbox()
         self.outputs = outputs
         self.tape = Tape()
