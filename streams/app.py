@@ -37,7 +37,7 @@ from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
 from streams.page_access import may_read
 from streams.pages import add_pages
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog

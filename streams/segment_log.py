@@ -18,6 +18,7 @@ from typing import Final
 from graph import Cascade
 from streams.alerts.standings import Mark, Step
 from streams.alerts.stored import StoredAlerts
+from streams.changes import Changes
 from streams.chunks import Chunk, Chunks
 from streams.footprints import Footprint
 from streams.heard import Heard
@@ -25,7 +26,7 @@ from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.live_chunks import LiveChunks
-from streams.partition import Changes, Partition
+from streams.partition import Partition
 from streams.schedule import Pending
 from streams.segment_keys import LogPosition, LogRecord, in_order, new_owner
 from streams.segment_parts import joined, split, whole

@@ -20,9 +20,10 @@ from streams.intake import Intake
 from streams.metrics import WorkerMetrics
 from streams.outputs import DirectOutputs, Outputs, Publisher
 from streams.ownership import Ownership
-from streams.partition import Partition, Record
+from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
 from streams.publication import Publication
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.segment_store import SegmentStore
 from streams.settings import Settings

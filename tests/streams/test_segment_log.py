@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from graph import Event, Kind
 from streams import segment_log, segment_parts
-from streams.partition import Fate, Partition
+from streams.changes import Fate
+from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
