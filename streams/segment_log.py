@@ -33,7 +33,7 @@ from streams.segment_parts import joined, split, whole
 from streams.segment_store import SegmentStore
 from streams.segments import STATE_VERSION, Segment, Waiting, WaitingForecast, pack, unpack
 from streams.squeezing import StateError
-from streams.stored_clock import StoredClock
+from streams.stored_times import StoredClock
 
 LIFE: Final = 1 << 24
 """Chunks one life of a cascade may have: one a batch, so years of them."""
@@ -157,7 +157,7 @@ class SegmentLog:
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
-        clock = None if last.clock is None else last.clock.evidence()
+        clock = None if last.clock is None else last.clock.evidence(last.watermark)
         partition.resume(last.watermark, clock, Heard(last.next_offset, last.heard_until))
 
     def is_current(self) -> bool:
@@ -223,7 +223,7 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
-            StoredClock.of(partition.watermark.evidence()),
+            StoredClock.of(partition.watermark.evidence(), partition.watermark.value),
             partition.heard.until,
             alerts if newly_alerted else None,
             again[0] + steps,
