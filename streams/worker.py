@@ -114,6 +114,10 @@ class WorkerCore:
         """How the models stand by the scores of all partitions that are ours."""
         return together(one.partition.learner.learned.standing for one in list(self.assigned.values()))
 
+    def committed(self, number: int, next_offset: int) -> None:
+        """The group has accepted a commit of this offset of a partition."""
+        self._ownership.committed(number, next_offset)
+
     def state_end(self, number: int) -> int | None:
         """The offset at which the state of a partition goes on; None where it is not ours."""
         return self._ownership.state_end(number)
