@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterable
 
 import msgspec
+import pytest
 
 from streams.murmur2 import partition_of
 from streams.ownership import READ_AT_ONCE
+from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
@@ -131,3 +133,17 @@ async def test_none_is_read_any_more_once_partitions_moved_on(engine_settings: S
     assert [number for number, store in rig.stores.items() if store.segments] == [0, 1]
     assert rig.core.recovered_so_far() == (0, 0)
     assert gc.isenabled()
+
+
+async def test_the_log_hears_of_commits_while_it_is_ours(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(SegmentLog, "committed", lambda self, next_offset: heard.append(next_offset))
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    rig.core.committed(0, 7)
+    rig.core.committed(1, 8)
+    await rig.core.own(set())
+    rig.core.committed(0, 9)
+    assert heard == [7]
