@@ -29,6 +29,11 @@ class StoredClock(msgspec.Struct, array_like=True, frozen=True):
     witnesses: list[tuple[float, int]]
     silence_seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec makes a decoding error, for times of which a part is missing."""
+        if isinstance(self.recent, bytes) and len(self.recent) % _STEP.itemsize:
+            raise ValueError("its clock's times are cut off")
+
     @classmethod
     def of(cls, evidence: Evidence, watermark: float) -> StoredClock:
         """Of what a ``watermark`` (s) rests on."""
@@ -81,4 +86,5 @@ def _times(steps: bytes, since: float) -> list[float]:
 
 
 def _milliseconds(time: float) -> int:
-    return round(time * 1000) if math.isfinite(time) else 0
+    milliseconds = time * 1000
+    return round(milliseconds) if math.isfinite(milliseconds) else 0

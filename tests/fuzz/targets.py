@@ -35,7 +35,7 @@ from streams.segment_keys import LogPosition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
-from streams.squeezing import StateError
+from streams.squeezing import StateError, expanded
 from tests.fuzz.examples import (
     BROKER,
     aliases_examples,
@@ -167,8 +167,7 @@ def segment(raw: bytes, rng: random.Random, folder: Path) -> str:
 
 
 def _encoded(value: bytes) -> bytes:
-    value = value[5:] if value[:1] == b"\x02" else value
-    return zstandard.ZstdDecompressor().decompress(value[1:]) if value[:1] == b"\x01" else value[1:]
+    return expanded(value[5:] if value[:1] == b"\x02" else value)
 
 
 def learned(raw: bytes, rng: random.Random, folder: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,17 @@ def test_so_does_all_that_a_clock_rests_on(
 ) -> None:
     evidence = Evidence(confirmed, 7, 3, recent, witnesses, silence_seconds)
     assert msgspec.msgpack.decode(stored(evidence, watermark), type=StoredClock).evidence(watermark) == evidence
+
+
+def test_a_clock_of_which_a_byte_is_missing_is_no_clock() -> None:
+    with pytest.raises(msgspec.ValidationError, match="cut off"):
+        msgspec.msgpack.decode(msgspec.msgpack.encode([0, 3, 2, b"abc", []]), type=StoredClock)
+
+
+@pytest.mark.parametrize("time", [1e306, -1e306, math.inf])
+def test_times_beyond_all_milliseconds_are_told_as_they_are(time: float) -> None:
+    assert lengthened(shortened(time, 1.7e9), 1.7e9) == time
+    assert lengthened(shortened(1.5, time), time) == 1.5
 
 
 def test_a_clock_of_format_3_is_read() -> None:
