@@ -31,7 +31,7 @@ def once_per_view(function: Callable[Concatenate[CascadeView, P], R]) -> Callabl
         answers = remembered.get(view)
         if answers is None:
             answers = remembered[view] = {}
-        key = (args, tuple(sorted(kwargs.items())))
+        key = (args, tuple(sorted(kwargs.items()))) if kwargs else args
         if key not in answers:
             answer = function(view, *args, **kwargs)
             _lock(answer)

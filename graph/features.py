@@ -221,15 +221,18 @@ def distinct(values: NDArray[Any]) -> int:
 
 def _audience(view: CascadeView) -> list[float]:
     users = distinct(view.users[view.users != 0])
-    known = view.followers[1:][~np.isnan(view.followers[1:])].astype(np.float64)
-    logs = np.log1p(known)
+    told = view.followers[1:]
+    known = told[told == told].astype(np.float64)  # what is not known is NaN
+    total = largest = middle = 0.0
+    if len(known):
+        logs = np.log1p(known)
+        total, largest, middle = float(known.sum()), float(logs.max()), float(logs.mean())
     root = view.root_followers
-    total = float(known.sum())
     return [
         math.log1p(users), users / len(view),
         math.log1p(root or 0), float(root is not None),
         float(bool(view.root_verified)), float(view.root_verified is not None),
-        math.log1p(total), float(logs.max()) if len(logs) else 0.0, float(logs.mean()) if len(logs) else 0.0,
+        math.log1p(total), largest, middle,
         len(known) / max(len(view) - 1, 1),
         math.log1p(total / (root + 1.0)) if root is not None else 0.0,
     ]  # fmt: skip

@@ -37,7 +37,7 @@ from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
 from streams.page_access import may_read
 from streams.pages import add_pages
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog
@@ -165,7 +165,7 @@ def build_app(
     app.cascadecast = core
     if settings.batched_delivery:
         gathering = Gathering(core.intake, settings.batch_within_seconds, GATHERED_BATCHES * settings.batch_max_events)
-        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end, gathering)
+        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end, core.committed, gathering)
     _add_agent(app, core, source, settings, partitions)
     changelogs = FaustChangelogs(app)
     watchdog = Watchdog(

@@ -9,9 +9,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from streams.alerts.standings import Withheld
+from streams.changes import Changes
 from streams.continuity import Continuity
+from streams.due import Skipped
 from streams.learning import Unscored
-from streams.partition import Changes, Partition, Skipped
+from streams.partition import Partition
 from streams.segment_log import SegmentLog
 
 

@@ -7,8 +7,8 @@ on to do the rest (groups, rebalances, seeks, acknowledgement), a message at a t
 Of Faust's consumer private methods are replaced. ``_getmany`` gathers and folds. ``_add_gap`` would take the offsets
 between two messages for records that are missing; they came with the later message. ``_new_offset`` says what may be
 committed: no more than what was acknowledged, and no more than what the partition's state holds, since Faust may drop
-messages around a rebalance and acknowledge those behind them. ``_new_consumer_thread`` makes a client that waits less.
-Pinned by ``tests/streams/test_batched_transport.py``.
+messages around a rebalance and acknowledge those behind them. ``_commit`` tells what the group has accepted.
+``_new_consumer_thread`` makes a client that waits less. Pinned by ``tests/streams/test_batched_transport.py``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ silent, the former get nothing until it is answered."""
 StateEnd = Callable[[int], int | None]
 """The offset at which the state of a partition of the events topic goes on; None where it is not ours."""
 
+Committed = Callable[[int, int], None]
+"""Told of a partition of the events topic, and of the offset of which the group has accepted our commit."""
+
 Fetched = tuple[ConsumerRecord, ...]
 """The value of a message: records of one partition, in order of arrival, at least one."""
 
@@ -48,10 +51,13 @@ class PromptConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
 class BatchedTransport(Transport):  # type: ignore[misc]  # Faust carries no types
     """Of the ``topic`` of events; other topics are carried as Faust carries them."""
 
-    def __init__(self, app: faust.App, topic: str, state_end: StateEnd, gathering: Gathering) -> None:
+    def __init__(
+        self, app: faust.App, topic: str, state_end: StateEnd, committed: Committed, gathering: Gathering
+    ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.topic = topic
         self.state_end = state_end
+        self.committed = committed
         self.gathering = gathering
 
     class Consumer(Consumer):  # type: ignore[misc]
@@ -96,6 +102,13 @@ class BatchedTransport(Transport):  # type: ignore[misc]  # Faust carries no typ
             self._acked_index[tp].clear()
             end = self.transport.state_end(tp.partition)
             return None if end is None else min(after, end)
+
+        async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+            accepted = bool(await super()._commit(offsets))
+            for tp, offset in offsets.items() if accepted else ():
+                if tp.topic == self.transport.topic and tp in self.assignment():
+                    self.transport.committed(tp.partition, offset)
+            return accepted
 
 
 def folded(found: Mapping[TP, Sequence[ConsumerRecord]], topic: str) -> Mapping[TP, Sequence[Any]]:

@@ -12,12 +12,13 @@ from graph import CascadeView
 from streams.alerts.telling import tell_partitions
 from streams.answers import give_to_learners
 from streams.assigned import Assigned
+from streams.due import Due
 from streams.inference import ForecastService, ModelRun
 from streams.learning import NOTHING
 from streams.lineup import Role
 from streams.metrics import WorkerMetrics
 from streams.pace import Pace
-from streams.partition import Due, Partition
+from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
 from streams.publication import Publication
 from streams.records import ForecastRecord

@@ -10,15 +10,17 @@ from typing import Final
 import structlog
 
 from streams.assigned import Assigned
+from streams.changes import Changes
 from streams.dead_letters import dead_letter_headers
 from streams.forecasting import Forecasting
 from streams.heartbeat import Heartbeats
 from streams.metrics import WorkerMetrics
 from streams.outputs import Output, Outputs, Publisher, SupersededError
 from streams.ownership import Ownership
-from streams.partition import Changes, Partition, Record
+from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
 from streams.progress import OutputKey, OutputKind
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.source import Source
 

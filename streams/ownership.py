@@ -71,6 +71,12 @@ class Ownership:
         one = self.assigned.get(number)
         return None if one is None else one.flow.position
 
+    def committed(self, number: int, next_offset: int) -> None:
+        """The group has accepted a commit of this offset of a partition."""
+        one = self.assigned.get(number)
+        if one is not None:
+            one.log.committed(next_offset)
+
     def show(self, one: Assigned) -> None:
         """Tell the metrics where a partition stands, while it is ours."""
         if one.partition.number in self.assigned:
@@ -121,7 +127,9 @@ class Ownership:
 
     async def _read(self, number: int) -> _Reading:
         reading = _Reading(
-            Partition(number, self._settings, self._rules), SegmentLog(self._open_store(number)), time.perf_counter()
+            Partition(number, self._settings, self._rules),
+            SegmentLog(self._open_store(number), shared=self._settings.batched_delivery),
+            time.perf_counter(),
         )
         self._reading.append(reading)
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from streams.assigned import Assigned
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.round_size import RoundSize
 from streams.settings import Settings
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from streams.assigned import Assigned
+from streams.changes import Changes
 from streams.metrics import WorkerMetrics
 from streams.outputs import Output
-from streams.partition import Changes
 from streams.source import Source
 
 _Key = TypeVar("_Key")

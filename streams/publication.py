@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 
 from streams.alerts.records import AlertRecord
+from streams.due import Due, Skipped
 from streams.heartbeat import Heartbeats
 from streams.inference import ModelRun
 from streams.lineup import Role
 from streams.metrics import WorkerMetrics
 from streams.outputs import Output, Outputs, SupersededError
 from streams.ownership import Ownership
-from streams.partition import Due, Partition, Skipped
+from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
 from streams.rounds import Alerted, Matured, Share, shares
 from streams.scores import ScoreRecord

@@ -18,21 +18,23 @@ from typing import Final
 from graph import Cascade
 from streams.alerts.standings import Mark, Step
 from streams.alerts.stored import StoredAlerts
+from streams.changes import Changes
 from streams.chunks import Chunk, Chunks
+from streams.condemned import Cleaned, Condemned
 from streams.footprints import Footprint
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.live_chunks import LiveChunks
-from streams.partition import Changes, Partition
+from streams.partition import Partition
 from streams.schedule import Pending
 from streams.segment_keys import LogPosition, LogRecord, in_order, new_owner
 from streams.segment_parts import joined, split, whole
 from streams.segment_store import SegmentStore
 from streams.segments import STATE_VERSION, Segment, Waiting, WaitingForecast, pack, unpack
 from streams.squeezing import StateError
-from streams.stored_clock import StoredClock
+from streams.stored_times import StoredClock
 
 LIFE: Final = 1 << 24
 """Chunks one life of a cascade may have: one a batch, so years of them."""
@@ -65,8 +67,10 @@ def no_garbage_collection() -> Iterator[None]:
 class SegmentLog:
     """Writes and reads the segments of one partition."""
 
-    def __init__(self, store: SegmentStore) -> None:
+    def __init__(self, store: SegmentStore, *, shared: bool = False) -> None:
+        """``shared``: others may own the log before and after us, as a Kafka group decides (`committed`)."""
         self._store = store
+        self._condemned = Condemned(at_once=not shared)
         self.epoch = 0
         self._owner = new_owner()
         self._sequence = 0
@@ -156,8 +160,12 @@ class SegmentLog:
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
-        clock = None if last.clock is None else last.clock.evidence()
+        clock = None if last.clock is None else last.clock.evidence(last.watermark)
         partition.resume(last.watermark, clock, Heard(last.next_offset, last.heard_until))
+
+    def committed(self, next_offset: int) -> None:
+        """The group has accepted a commit of this offset: the log was still ours."""
+        self._condemned.committed(next_offset)
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
@@ -177,7 +185,9 @@ class SegmentLog:
                 self._add_chunks(cascade, chunks)
         latest = {id(waiting): waiting for waiting in changes.pending}  # one that several events made due is one object
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
-        return written + await self._clean(partition)
+        written += await self._clean(partition)
+        await self._delete_condemned()
+        return written
 
     def _add_chunks(self, cascade: Cascade, chunks: list[Chunk]) -> None:
         """What the cascade gained; or all of it, where that is better than to leave it scattered."""
@@ -222,7 +232,7 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
-            StoredClock.of(partition.watermark.evidence()),
+            StoredClock.of(partition.watermark.evidence(), partition.watermark.value),
             partition.heard.until,
             alerts if newly_alerted else None,
             again[0] + steps,
@@ -272,7 +282,7 @@ class SegmentLog:
         store = partition.store
         reclaimed = 0
         for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
-            stored = self.stored_bytes - reclaimed
+            stored = self.stored_bytes - self._condemned.stored_bytes - reclaimed
             needed = self.needed_bytes + partition.learner.bytes_needed + partition.alerts.journal.bytes_needed
             if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
@@ -304,10 +314,15 @@ class SegmentLog:
         needed_again |= self._alerts_in is None and self._alerts is not None
         written = await self._write(partition, chunks, pending, left, kept, again) if needed_again else 0
         for key in doomed:
-            for each in (key, *self._further.pop(key, ())):
-                await self._store.delete(each)
-            self.stored_bytes -= self._segments.pop(key)
+            keys = [key, *self._further.pop(key, ())]
+            self._condemned.add(Cleaned(self.next_offset, keys, self._segments.pop(key)))
         return written
+
+    async def _delete_condemned(self) -> None:
+        for segment in self._condemned.take(max(MINIMUM_CLEANING_BYTES, self.needed_bytes)):
+            for key in segment.keys:
+                await self._store.delete(key)
+            self.stored_bytes -= segment.stored_bytes
 
     def _read(self, key: bytes) -> Segment | None:
         """A segment by the key of its first record; None where not all of it is there."""

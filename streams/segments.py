@@ -14,13 +14,13 @@ import zstandard
 from streams.alerts.standings import Mark, Step
 from streams.chunks import Chunk, Chunks
 from streams.kept import Kept
-from streams.squeezing import StateError, damaged, expanded, squeezed
-from streams.stored_clock import StoredClock
+from streams.squeezing import StateError, damaged, expanded, squeezed, squeezed_segment
+from streams.stored_times import ShortTime, StoredClock, lengthened, shortened
 
 STATE_VERSION: Final = 4
 """Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on.
 3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one. 4: keys
-that name the owner, and what an epoch goes on from."""
+that name the owner, and what an epoch goes on from; times in milliseconds, and a dictionary for what is small."""
 
 OLDEST_STATE_VERSION: Final = 1
 """Still read: fields that came later have defaults."""
@@ -46,7 +46,8 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True):
         """Not read again until somebody needs one of them."""
         if not waiting:
             return cls()
-        return cls(max(as_of for _, as_of, _, _ in waiting), squeezed(_encode(waiting)))
+        rows = [(cascade, as_of, shortened(time, as_of), event) for cascade, as_of, time, event in waiting]
+        return cls(max(as_of for _, as_of, _, _ in waiting), squeezed(_encode(rows)))
 
     def since(self, as_of: float) -> Iterator[WaitingForecast]:
         """Those as of ``as_of`` or later. Raises StateError where they are damaged."""
@@ -56,7 +57,7 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True):
             found = _decode_waiting(expanded(self.squeezed))
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
             raise damaged(str(error)) from None
-        return (one for one in found if one[1] >= as_of)
+        return ((cascade, at, lengthened(time, at), event) for cascade, at, time, event in found if at >= as_of)
 
 
 class Segment(msgspec.Struct, array_like=True, frozen=True):
@@ -112,7 +113,7 @@ class _Version(msgspec.Struct, array_like=True, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
 _decode_rows = msgspec.msgpack.Decoder(_InRows).decode
-_decode_waiting = msgspec.msgpack.Decoder(list[WaitingForecast]).decode
+_decode_waiting = msgspec.msgpack.Decoder(list[tuple[str, float, ShortTime, str]]).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 _CHECKED: Final = b"\x02"
 _CHECKSUM: Final = struct.Struct(">I")
@@ -120,14 +121,14 @@ _CHECKSUM: Final = struct.Struct(">I")
 
 def pack(segment: Segment) -> bytes:
     """Bytes of a segment: a mark and a checksum (CRC-32) of the rest, a byte for the encoding, then the content."""
-    content = squeezed(_encode(segment))
-    return _CHECKED + _CHECKSUM.pack(zlib.crc32(content)) + content
+    squeezed_content = squeezed_segment(_encode(segment))
+    return _CHECKED + _CHECKSUM.pack(zlib.crc32(squeezed_content)) + squeezed_content
 
 
 def unpack(value: bytes) -> Segment:
     """Read a segment of this format or an older one; raises StateError for what this version cannot read."""
     try:
-        raw = _content(value)
+        raw = content(value)
         version = _decode_version(raw).version
         if version in range(OLDEST_STATE_VERSION, _ROWS_UNTIL + 1):
             return _decode_rows(raw).in_columns()
@@ -143,8 +144,9 @@ def unpack(value: bytes) -> Segment:
     )
 
 
-def _content(value: bytes) -> bytes:
-    """The encoded segment, its checksum verified where it has one (format `CHECKED_SINCE` on)."""
+def content(value: bytes) -> bytes:
+    """The encoded segment, its checksum verified where it has one (format `CHECKED_SINCE` on). Raises ValueError or
+    ZstdError for what is damaged."""
     if value[:1] == _CHECKED:
         start = 1 + _CHECKSUM.size
         if len(value) < start or _CHECKSUM.unpack_from(value, 1)[0] != zlib.crc32(value[start:]):

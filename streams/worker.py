@@ -20,9 +20,10 @@ from streams.intake import Intake
 from streams.metrics import WorkerMetrics
 from streams.outputs import DirectOutputs, Outputs, Publisher
 from streams.ownership import Ownership
-from streams.partition import Partition, Record
+from streams.partition import Partition
 from streams.partition_figures import PartitionFigures
 from streams.publication import Publication
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.segment_store import SegmentStore
 from streams.settings import Settings
@@ -112,6 +113,10 @@ class WorkerCore:
     def standing(self) -> Standing:
         """How the models stand by the scores of all partitions that are ours."""
         return together(one.partition.learner.learned.standing for one in list(self.assigned.values()))
+
+    def committed(self, number: int, next_offset: int) -> None:
+        """The group has accepted a commit of this offset of a partition."""
+        self._ownership.committed(number, next_offset)
 
     def state_end(self, number: int) -> int | None:
         """The offset at which the state of a partition goes on; None where it is not ours."""

@@ -18,7 +18,7 @@ from graph import Event, Rejected, RejectReason, decode_event
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
 from streams.dead_letters import dead_letter_headers
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord
 from streams.settings import Settings

@@ -14,7 +14,7 @@ from torch import Tensor
 from forecasters.autocas.model import Batch
 from forecasters.autocas.tokens import TOKEN_SIZE
 from forecasters.base import Example
-from forecasters.context import ContextNet, context_batch
+from forecasters.context.network import ContextNet, context_batch
 
 Floats = NDArray[np.float64]
 

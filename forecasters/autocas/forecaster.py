@@ -30,7 +30,10 @@ from forecasters.autocas.totals import rolled_shares, rolled_total
 from forecasters.autocas.training import future_steps, start, train_networks
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
-from forecasters.context import ContextConfig, ContextNet, context_features, fit_context, resembled_populations
+from forecasters.context import ContextConfig, context_features
+from forecasters.context.fitting import fit_context
+from forecasters.context.network import ContextNet
+from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals

@@ -14,7 +14,7 @@ from forecasters.autocas.config import SCRATCH, AutoCasConfig
 from forecasters.autocas.language_model import LanguageModel
 from forecasters.autocas.scratch import ScratchModel
 from forecasters.autocas.tokens import OBSERVED, SHAPE, TOKEN_SIZE
-from forecasters.context import floored
+from forecasters.context.network import floored
 
 LARGEST_DEVIATION: Final = 5.0
 """Standard deviations: what lies beyond was never seen in training, and no network should extrapolate to it."""

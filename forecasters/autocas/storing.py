@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from forecasters.autocas.config import SCRATCH, AutoCasConfig
 from forecasters.autocas.language_model import LanguageModel, load_language_model
 from forecasters.autocas.model import AutoCasNet
-from forecasters.context import CONTEXT_SIZE, ContextConfig, ContextNet
+from forecasters.context import CONTEXT_SIZE, ContextConfig
+from forecasters.context.network import ContextNet
 from forecasters.errors import ModelStoreError
 from forecasters.members import fill_members, member_tensors
 

@@ -20,7 +20,9 @@ from forecasters.casft.training import forecast_together, scale, train_networks
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
-from forecasters.context import context_features, fit_context, resembled_populations
+from forecasters.context import context_features
+from forecasters.context.fitting import fit_context
+from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals

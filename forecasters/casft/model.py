@@ -13,7 +13,8 @@ from forecasters.casft.config import CasFTConfig
 from forecasters.casft.cues import CueNet, Cues
 from forecasters.casft.generators import DiffusedTrend, RegressedTrend
 from forecasters.concat.model import Batch as Observation
-from forecasters.context import CONTEXT_SIZE, ContextNet, floored
+from forecasters.context import CONTEXT_SIZE
+from forecasters.context.network import ContextNet, floored
 
 
 @dataclass(frozen=True, slots=True)

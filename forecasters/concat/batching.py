@@ -14,7 +14,7 @@ from forecasters.base import Case, Example
 from forecasters.concat.config import GRAPHWAVE_FEATURES
 from forecasters.concat.model import Batch
 from forecasters.concat.waves import waves_of
-from forecasters.context import context_batch
+from forecasters.context.network import context_batch
 from forecasters.user_embedding import UserEmbedding
 
 Floats = NDArray[np.float64]

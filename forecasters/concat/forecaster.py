@@ -17,7 +17,9 @@ from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
 from forecasters.concat.training import mean_growth, train_networks
-from forecasters.context import context_features, fit_context, resembled_populations
+from forecasters.context import context_features
+from forecasters.context.fitting import fit_context
+from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals

@@ -13,7 +13,8 @@ from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 from forecasters.concat.encoder import EventEncoder
 from forecasters.concat.intensity import QUADRATURE_TOLERANCE, TRAINING_TOLERANCE, Intensity, integrate_pieces
 from forecasters.concat.jump_ode import Path, solve
-from forecasters.context import CONTEXT_SIZE, ContextNet, floored
+from forecasters.context import CONTEXT_SIZE
+from forecasters.context.network import ContextNet, floored
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from forecasters.view_memo import once_per_view
@@ -82,8 +80,3 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
         )
     )
     return np.concatenate([logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]])
-
-
-def context_batch(features: Sequence[Floats]) -> torch.Tensor:
-    """What `ContextNet` reads, (B, CONTEXT_SIZE), single precision, of the features of B >= 1 cases."""
-    return torch.from_numpy(np.stack(features).astype(np.float32))

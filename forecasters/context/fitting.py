@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,17 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from forecasters.base import Case
+from forecasters.context.cases import context_cases
 from forecasters.context.config import ContextConfig
-from forecasters.context.features import context_batch, context_features
-from forecasters.context.network import ContextNet, Perceptrons, Scale, floored
-from forecasters.dataset import cut, increments, just_before, rolling_ages
-from forecasters.labels import label_of, observed_until, population_of
-from graph import Cascade
-
-FEWEST_EVENTS: Final = 2
-"""Root counted: before the first reshare nothing tells a post from any other."""
-LEAST_AHEAD: Final = 1.04
-"""A horizon is at least 4 % beyond the age; nearer ones say nothing."""
+from forecasters.context.features import context_features
+from forecasters.context.network import ContextNet, Perceptrons, Scale, context_batch, floored
+from forecasters.dataset import increments
+from forecasters.labels import population_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +71,6 @@ def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
         if len(rows) > 1:
             _train_gate(net.gate, net.gate_scale, [own.X for own in rows], config)
     return net.eval().requires_grad_(False)
-
-
-def context_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> list[Case]:
-    """Random cuts of the cascades of ``train``, each at the horizon of its case or at a nearer one.
-
-    The draw depends on the seed and a cascade's place among the others. A cascade whose events end before its horizon
-    has no nearer horizon to be asked for.
-    """
-    found: list[Case] = []
-    for horizon in sorted({case.horizon_seconds for case in train}):
-        graphs = {id(case.graph): case.graph for case in train if case.horizon_seconds == horizon}
-        sizes = Counter(population_of(graph) for graph in graphs.values())
-        for index, graph in enumerate(graphs.values()):
-            cuts = max(1, min(config.cuts, config.most_cuts // sizes[population_of(graph)]))
-            found += _cuts(graph, horizon, cuts, config.nearer_horizons, np.random.default_rng((seed, 1, index)))
-    return found
-
-
-def _cuts(graph: Cascade, horizon: float, count: int, nearer_horizons: float, rng: np.random.Generator) -> list[Case]:
-    whole = label_of(graph) is None
-    found = []
-    for age in rolling_ages(rng, count, min(observed_until(graph), horizon)):
-        nearer = rng.random() < nearer_horizons
-        drawn = math.exp(rng.uniform(math.log(age), math.log(horizon)))
-        if 1 + graph.size_at(just_before(graph.root_time + age)) < FEWEST_EVENTS:
-            continue
-        found.append(cut(graph, age, drawn if whole and nearer and drawn > LEAST_AHEAD * age else horizon))
-    return found
 
 
 def _rows(cases: Sequence[Case]) -> _Rows:

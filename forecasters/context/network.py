@@ -8,12 +8,17 @@ experts") tells from the features which population a post resembles.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from forecasters.context.config import ContextConfig
+
+Floats = NDArray[np.float64]
 
 FLOOR_SHARPNESS: Final = 4.0
 """Of the softplus that keeps a forecast at 0 or above; past one doubling it adds under 0.005."""
@@ -112,3 +117,8 @@ class ContextNet(nn.Module):
     def shares(self, features: Tensor) -> Tensor:
         """How much of each population there is in a post, (B, D), rows summing to 1."""
         return torch.softmax(self.gate(self.gate_scale(features)[0]), dim=1)
+
+
+def context_batch(features: Sequence[Floats]) -> Tensor:
+    """What `ContextNet` reads, (B, CONTEXT_SIZE), single precision, of the features of B >= 1 cases."""
+    return torch.from_numpy(np.stack(features).astype(np.float32))

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from forecasters.base import Example
-from forecasters.context.features import context_batch
-from forecasters.context.network import ContextNet
+from forecasters.context.network import ContextNet, context_batch
 
 
 def resembled_populations(net: ContextNet | None, examples: Sequence[Example]) -> NDArray[np.int64] | None:

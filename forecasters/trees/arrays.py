@@ -37,10 +37,12 @@ class TreeArrays:
     right: NDArray[np.int32]
     values: Floats
     _masks: LeafMasks = field(init=False, repr=False, compare=False)
+    _leaf_values: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         masks = LeafMasks.of(self.roots, self.features, self.thresholds, self.left, self.right)
         object.__setattr__(self, "_masks", masks)
+        object.__setattr__(self, "_leaf_values", self.values[masks.leaves])
 
     @classmethod
     def from_lightgbm(cls, models: Sequence[Mapping[str, Any]]) -> Self:
@@ -69,7 +71,7 @@ class TreeArrays:
     def _sums(self, X: Floats) -> Floats:
         if not len(self.roots):
             return np.zeros(len(X))
-        values = self.values.take(self._masks.reached(X))
+        values = self._leaf_values.take(self._masks.reached(X))
         # summed tree by tree in one order, so that the rest of the batch changes no bit
         return np.cumsum(values, axis=1, out=values)[:, -1].copy()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from forecasters.base import Case
 from forecasters.context import CONTEXT_SIZE, ContextConfig, context_features
-from forecasters.context.fitting import context_cases
+from forecasters.context.cases import context_cases
 from forecasters.errors import ModelStoreError
 from forecasters.gradient_boosting import lightgbm_module
 from forecasters.model_files import TENSORS_FILE, read_tensors, write_tensors

@@ -13,7 +13,8 @@ from forecasters.autocas import AutoCasConfig, AutoCasForecaster
 from forecasters.autocas.batching import collate
 from forecasters.autocas.model import AutoCasNet
 from forecasters.autocas.rollout import roll_out
-from forecasters.context import CONTEXT_SIZE, ContextNet
+from forecasters.context import CONTEXT_SIZE
+from forecasters.context.network import ContextNet
 from graph import Cascade, Event, Kind
 from streams.bench.graphwave import BATCH, OBSERVATION_SECONDS, weibo_like_batch
 

@@ -9,16 +9,9 @@ import pytest
 import torch
 
 from forecasters.base import Case
-from forecasters.context import (
-    CONTEXT_SIZE,
-    ContextConfig,
-    ContextNet,
-    context_batch,
-    context_features,
-    fit_context,
-    floored,
-)
-from forecasters.context.fitting import context_cases
+from forecasters.context import CONTEXT_SIZE, ContextConfig, context_features
+from forecasters.context.fitting import context_cases, fit_context
+from forecasters.context.network import ContextNet, context_batch, floored
 from forecasters.dataset import cut, increments
 from forecasters.labels import GrowthLabel, LabelledCascade
 from graph import Cascade, Event, Kind

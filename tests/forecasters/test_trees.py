@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from forecasters.dataset import increments, rolling_cases
 from forecasters.errors import ModelStoreError
 from forecasters.metrics import msle
 from forecasters.trees import TreeArrays, TreesForecaster
+from forecasters.trees.leaf_masks import MANY_ROWS
 from tests.forecasters.cascades import random_cascades
 
 DAY = 86_400.0
@@ -139,7 +142,10 @@ def test_the_same_bits_as_a_walk_from_node_to_node(seed: int, leaves: int, round
     made, X = boosters(seed, leaves, rounds)
     X[::7, seed % 6] = np.nan  # goes right, as in a walk
     arrays = TreeArrays.from_lightgbm([booster.dump_model() for booster in made])
-    assert arrays.predict(X).tolist() == [walked(arrays, row) for row in X]
+    expected = [walked(arrays, row) for row in X]
+    assert arrays.predict(X).tolist() == expected
+    few = MANY_ROWS - 1
+    assert arrays.predict(X[:few]).tolist() == expected[:few]
 
 
 def test_a_tree_of_too_many_leaves_is_refused() -> None:
@@ -157,3 +163,12 @@ def test_a_node_that_is_reached_in_two_ways_is_refused() -> None:
     tensors["trees.left"] = np.where(tensors["trees.features"] < 0, tensors["trees.left"], tensors["trees.roots"][0])
     with pytest.raises(ValueError, match="two ways"):
         TreeArrays.from_tensors(tensors, 6)
+
+
+def test_a_worker_that_asks_trees_alone_loads_no_torch() -> None:
+    """It takes seconds and some hundred megabytes in every process of a trial."""
+    code = (
+        "import sys; from forecasters.registry import forecaster_class as f; f('trees'); print('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert found.stdout.strip() == "False"

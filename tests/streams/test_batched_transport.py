@@ -32,9 +32,12 @@ class Consuming:
         app = faust.App("batched-transport-test", broker="kafka://127.0.0.1:1", web_enabled=False)
         app.topics._acking_topics.add(EVENTS)
         self.worker = Working()
-        app.transport = BatchedTransport(app, EVENTS, state_ends.get, Gathering(self.worker, 0.0, 1000))
+        app.transport = BatchedTransport(
+            app, EVENTS, state_ends.get, self._committed, Gathering(self.worker, 0.0, 1000)
+        )
         self.fetched: dict[TP, list[ConsumerRecord]] = {}
         self.delivered: list[Any] = []
+        self.accepts, self.accepted = True, dict[int, int]()
         self.consumer = app.transport.create_consumer(
             self._deliver, on_partitions_revoked=None, on_partitions_assigned=None
         )
@@ -44,6 +47,16 @@ class Consuming:
 
     async def _deliver(self, message: Any) -> None:
         self.delivered.append(message)
+
+    def _committed(self, partition: int, offset: int) -> None:
+        self.accepted[partition] = offset
+
+    def assignment(self) -> set[TP]:
+        return {TP(EVENTS, 0), TP(CHANGELOG, 0)}
+
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        del offsets
+        return self.accepts
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord]]:
         del active_partitions, timeout
@@ -154,8 +167,19 @@ async def test_the_first_fetch_and_one_after_a_seek_leave_no_gap_that_holds_comm
         assert consumer._new_offset(message.tp) == last
 
 
+async def test_what_the_group_has_accepted_is_told_and_what_it_refused_is_not(consuming: Consuming) -> None:
+    """It refuses a worker that it has given up; a partition that moved is left out without a word."""
+    offsets = {TP(EVENTS, 0): 7, TP(EVENTS, 1): 8, TP(CHANGELOG, 0): 9}
+    consuming.accepts = False
+    assert not await consuming.consumer._commit(offsets)
+    assert consuming.accepted == {}
+    consuming.accepts = True
+    assert await consuming.consumer._commit(offsets)
+    assert consuming.accepted == {0: 7}
+
+
 def test_the_private_methods_of_faust_are_still_there() -> None:
     own = vars(BatchedTransport.Consumer)
-    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset", "_new_consumer_thread"):
+    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset", "_commit", "_new_consumer_thread"):
         assert name in own
         assert asyncio.iscoroutinefunction(getattr(driver.Consumer, name)) is asyncio.iscoroutinefunction(own[name])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from graph import Cascade, Event, Kind
 from graph.dormant import Dormant
-from streams.partition import Changes, Partition
+from streams.changes import Changes
+from streams.partition import Partition
 from streams.segment_keys import in_order
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore

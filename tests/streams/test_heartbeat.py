@@ -21,7 +21,8 @@ from streams.heartbeat import GIVEN_UP_SECONDS, HeartbeatMetrics, Heartbeats
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
 from streams.outputs import DirectOutputs
-from streams.partition import Partition, Record
+from streams.partition import Partition
+from streams.raw_record import Record
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings

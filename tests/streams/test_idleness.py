@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from graph import Event, Kind
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events
 from tests.streams.worker_rig import Rig

@@ -7,7 +7,7 @@ import time
 import msgspec
 import pytest
 
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.worker_rig import Rig

@@ -13,9 +13,11 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from graph import Event, Kind
+from streams.changes import Fate
+from streams.due import Skipped
 from streams.forecast_file import forecast_events
 from streams.inference import ForecastService
-from streams.partition import Fate, Partition, Skipped
+from streams.partition import Partition
 from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore

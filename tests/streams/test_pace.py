@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.forecast_file import forecast_events
 from streams.inference import ForecastService
 from streams.pace import FEWEST_IN_STEP, STEP_SHARE, Pace
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import random_stream
 from tests.streams.worker_rig import Rig

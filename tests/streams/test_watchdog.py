@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.stack_dump import task_stacks, thread_stacks
 from streams.systemd import notify

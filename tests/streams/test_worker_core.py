@@ -9,7 +9,7 @@ import pytest
 
 from streams.forecast_file import RunCounts, forecast_events
 from streams.inference import ForecastService
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.worker_rig import Notebook, Rig

@@ -17,8 +17,8 @@ from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
 from streams.murmur2 import partition_of
 from streams.outputs import Message, Output, SupersededError
-from streams.partition import Record
 from streams.progress import Progress
+from streams.raw_record import Record
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from streams.worker import WorkerCore

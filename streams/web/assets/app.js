@@ -164,8 +164,8 @@ async function detail() {
 function drawDetail(found) {
   const about = [found.source, found.lang, found.followers === null ? null : `${count(found.followers)} followers`, found.verified ? "verified author" : null, found.withdrawn ? "withdrawn" : null];
   const behind = found.age_seconds - Math.max(...found.forecasts.map((one) => one.as_of - found.root_time));
-  const old = behind > STALE_SECONDS && Number.isFinite(behind) ? `The forecasts are ${duration(behind)} old.` : null;
-  text($("facts"), [about.filter(Boolean).join(", "), summary(found), old].filter(Boolean).join(" · "));
+  const old = behind > STALE_SECONDS && Number.isFinite(behind) ? ` The forecasts are ${duration(behind)} old.` : "";
+  text($("facts"), [about.filter(Boolean).join(", "), `${summary(found)}${old}`].filter(Boolean).join(" · "));
   $("chart").replaceChildren(growthChart(found, $("chart").clientWidth));
   $("legend").replaceChildren(legend("observed", "observed"), ...found.forecasts.map((one, number) => legend(`expected m${number % 5}`, `${one.model} ${one.model_version}`)));
   $("forecast-rows").replaceChildren(...found.forecasts.map((one) => {

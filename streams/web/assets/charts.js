@@ -25,7 +25,7 @@ export function duration(seconds) {
 
 function ticks(top, wanted) {
   const raw = top / wanted, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= raw);
+  const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= raw && Number.isInteger(n));
   const found = [];
   for (let at = 0; at <= top; at += step) found.push(at);
   return found;

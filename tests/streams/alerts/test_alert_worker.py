@@ -91,7 +91,7 @@ async def test_an_open_alert_ends_when_its_rule_is_taken_from_a_worker_at_rest()
     rig = AlertRig(config, EVERYTHING)
     await rig.core.own({0})
     forecasting = asyncio.create_task(rig.core.run_forecasts())
-    from streams.partition import Record
+    from streams.raw_record import Record
 
     records = [Record(msgspec.json.encode(e), e.cascade.encode(), None, n, 0.0) for n, e in enumerate(events)]
     await rig.core.ingest({0: records}, "social.events")
