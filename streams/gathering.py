@@ -8,6 +8,7 @@ waits is one batch, and no record waits for more than the batch under way.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
@@ -32,12 +33,16 @@ _Record = TypeVar("_Record")
 
 
 class Gathering:
-    """Gathers about ``most`` records, for ``within_seconds`` from the first on, and then until the worker is free."""
+    """Gathers until the worker is free and ``within_seconds`` have passed since the batch before, or ``most`` records.
+
+    So what comes after a silence is handed on at once, and no more than one batch in that time makes a durable write.
+    """
 
     def __init__(self, worker: Busyness, within_seconds: float, most: int) -> None:
         self._worker = worker
         self._within = within_seconds
         self._most = most
+        self._handed_on_at = -math.inf
 
     async def gather(
         self,
@@ -48,7 +53,7 @@ class Gathering:
         """``first`` and what ``fetch``, which does not wait, brings after it, in order, as long as it ``goes_on``."""
         gathered = {place: list(records) for place, records in first.items()}
         number = sum(map(len, gathered.values()))
-        until = time.monotonic() + self._within
+        until = self._handed_on_at + self._within
         while goes_on():
             left = until - time.monotonic() if number < self._most else 0.0
             if self._worker.is_busy():
@@ -61,4 +66,5 @@ class Gathering:
                 for place, records in (await fetch()).items():
                     gathered.setdefault(place, []).extend(records)
                     number += len(records)
+        self._handed_on_at = time.monotonic()
         return gathered

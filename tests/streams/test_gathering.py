@@ -50,14 +50,15 @@ async def test_while_the_worker_is_busy_all_that_comes_is_gathered_and_no_longer
 
 async def test_a_worker_that_is_free_gets_what_there_is_at_once() -> None:
     fetch = Fetches([{"a": [2]}])
-    assert await Gathering(Working(), 0.0, 100).gather({"a": [1]}, fetch, always) == {"a": [1]}
+    assert await Gathering(Working(), 60.0, 100).gather({"a": [1]}, fetch, always) == {"a": [1]}
     assert fetch.made == 0
 
 
-async def test_a_batch_may_fill_for_the_time_that_is_set() -> None:
+async def test_after_one_batch_the_next_may_fill_for_the_time_that_is_set() -> None:
+    gathering, fetch = Gathering(Working(), 0.05, 100), Fetches([{"a": [3]}])
     started = time.monotonic()
-    fetch = Fetches([{"a": [2]}])
-    assert await Gathering(Working(), 0.05, 100).gather({"a": [1]}, fetch, always) == {"a": [1, 2]}
+    assert await gathering.gather({"a": [1]}, fetch, always) == {"a": [1]}
+    assert await gathering.gather({"a": [2]}, fetch, always) == {"a": [2, 3]}
     assert time.monotonic() - started >= 0.05
 
 
