@@ -170,6 +170,15 @@ def cascade_of(chunk: bytes) -> str:
     return _parse(chunk)[1]
 
 
+def error_of(chunk: bytes) -> StateFormatError:
+    """Why a chunk that is damaged or of a newer format cannot be read."""
+    try:
+        _parse(chunk)
+    except StateFormatError as error:
+        return error
+    return damaged("a cascade")
+
+
 class Told(NamedTuple):
     """What the header of every chunk says of the cascade as it was then."""
 
@@ -307,13 +316,14 @@ def _parse(chunk: bytes) -> tuple[_Header, str, int]:
         header: _Header = _HEADER.unpack_from(chunk)
         end = _HEADER.size + header[-1]
         if not chunk[0] or end > len(chunk):
-            raise _damaged("a cascade")
+            raise damaged("a cascade")
         return header, chunk[_HEADER.size : end].decode(), end
     except (struct.error, UnicodeDecodeError):
-        raise _damaged("a cascade") from None
+        raise damaged("a cascade") from None
 
 
-def _damaged(what: str) -> StateFormatError:
+def damaged(what: str) -> StateFormatError:
+    """The error for stored state that nothing can be made of."""
     return StateFormatError(
         f"stored state of {what} is damaged; restore an intact copy, or remove the state and replay the events"
     )
@@ -327,11 +337,11 @@ def _columns(
     followers_at = records_at + count * record_size
     end = followers_at + (count * _FLOAT32_BYTES if bits & FOLLOWERS else 0)
     if end > len(chunk) or (end < len(chunk)) is not bool(bits & EXCEPTIONS):
-        raise _damaged(f"cascade {name!r}")
+        raise damaged(f"cascade {name!r}")
     try:
         exceptions = _decode_exceptions(chunk[end:]) if end < len(chunk) else _NOTHING
     except msgspec.DecodeError:
-        raise _damaged(f"cascade {name!r}") from None
+        raise damaged(f"cascade {name!r}") from None
     followers = chunk[followers_at:end] if bits & FOLLOWERS else None
     return chunk[start:records_at], chunk[records_at:followers_at], followers, exceptions
 

@@ -8,6 +8,8 @@ say the same, never because one record does:
 - It follows an event at once that is at most ``max_jump_seconds`` ahead of the confirmed time.
 - A record further ahead is a *witness*. The clock jumps only when the witnesses outvote the records that go on near
   the confirmed time; the longer those went on undisturbed, the more votes it takes (`MIN_VOTES` to `MAX_VOTES`).
+- The witnesses' own times tell how long the present has been silent: the longer they go on with no record near the
+  confirmed time between them, the fewer votes it takes. A batch of one wrong clock is over in moments.
 
 So a night's silence, or cascades years apart, are passed after a few records, and one wrong clock among many right ones
 moves nothing. All of it is a function of the sequence of records.
@@ -40,6 +42,12 @@ near the confirmed time takes as many away, so that it takes a majority to jump.
 
 _WITNESSES: Final = 16
 
+_STEP_SECONDS: Final = 300.0
+"""Of silence: a client of Kafka gives up what it could not send for two minutes, so its batch tells no longer time."""
+
+_STEPS_BACK: Final = 3
+"""With one record in ten that lies at random among those that tell of a silence, it is still told in the end."""
+
 _SPARSE_SPAN_SECONDS: Final = 2 * 86_400.0
 """How far apart the few records of an input may lie that ended before anything was confirmed."""
 
@@ -58,6 +66,7 @@ class Evidence(msgspec.Struct, array_like=True, frozen=True):
     votes: int
     recent: list[float]
     witnesses: list[tuple[float, int]]
+    silence_seconds: float = -math.inf  # -inf: the last record was near the confirmed time
 
 
 class Watermark:
@@ -74,6 +83,8 @@ class Watermark:
         "_confirmed",
         "_credit",
         "_recent",
+        "_silence_seconds",
+        "_step_seconds",
         "_tail",
         "_votes",
         "_witnesses",
@@ -89,6 +100,7 @@ class Watermark:
             raise ValueError(f"max_jump_seconds must not be negative, not {max_jump_seconds}")
         self.allowed_lateness_seconds = allowed_lateness_seconds
         self.max_jump_seconds = max_jump_seconds
+        self._step_seconds = min(_STEP_SECONDS, max_jump_seconds)
         self.value = -math.inf
         self._confirmed = -math.inf
         self._credit = 0  # records near the confirmed time since it last jumped
@@ -96,6 +108,7 @@ class Watermark:
         self._tail = -math.inf  # reached from the confirmed time by steps of half a day at most
         self._recent: list[float] = []  # of the block that is not complete
         self._witnesses: list[tuple[float, int]] = []  # (time, hash of the cascade) of the last records further ahead
+        self._silence_seconds = -math.inf  # how far witnesses went on since a record near the confirmed time
 
     @property
     def believed_until(self) -> float:
@@ -146,7 +159,14 @@ class Watermark:
 
     def evidence(self) -> Evidence:
         """All but the value, for `restore`."""
-        return Evidence(self._confirmed, self._credit, self._votes, list(self._recent), list(self._witnesses))
+        return Evidence(
+            self._confirmed,
+            self._credit,
+            self._votes,
+            list(self._recent),
+            list(self._witnesses),
+            self._silence_seconds,
+        )
 
     def restore(self, value: float, evidence: Evidence | None) -> None:
         """Continue from a stored value and its evidence; without any, the value counts as confirmed."""
@@ -156,6 +176,7 @@ class Watermark:
         self.value = value
         self._confirmed, self._credit, self._votes = evidence.confirmed, evidence.credit, evidence.votes
         self._recent, self._witnesses = list(evidence.recent), list(evidence.witnesses)
+        self._silence_seconds = evidence.silence_seconds
 
     def _raise(self, value: float) -> None:
         if value > self.value:
@@ -167,6 +188,7 @@ class Watermark:
 
     def _support(self, time: float) -> None:
         """A record near the confirmed time: it speaks against the witnesses, and for the present."""
+        self._silence_seconds = -math.inf
         if self._credit < MAX_VOTES * _RECORDS_A_VOTE:
             self._credit += 1
         if self._votes:
@@ -182,16 +204,36 @@ class Watermark:
 
     def _testify(self, time: float, cascade: int) -> None:
         """A record further ahead: jump once the witnesses have the votes."""
+        self._go_on_silent(time)
         known = any(cascade == other for _, other in self._witnesses)
         self._votes += 1 if known else _NEW_CASCADE_VOTES
         self._witnesses.append((time, cascade))
         self._reach(time)
         del self._witnesses[:-_WITNESSES]
-        while self._witnesses and self._votes >= max(MIN_VOTES, self._credit // _RECORDS_A_VOTE):
+        while self._witnesses and self._votes >= self._votes_needed():
             self._credit = 0
             self._recent.clear()
             times = sorted(time for time, _ in self._witnesses)
             self._confirm(times[max(0, len(times) // 4 - 1)])
+
+    def _go_on_silent(self, time: float) -> None:
+        """A record of ``time`` is a witness as the one before it was: one step, however far it lies from that one.
+        Far back it is three steps: clocks that jump about would otherwise seem to go on by chance."""
+        if self._silence_seconds == -math.inf or not self._witnesses:
+            self._silence_seconds = 0.0
+            return
+        step = min(time - self._witnesses[-1][0], self._step_seconds)
+        if step < -self._step_seconds:
+            step = -_STEPS_BACK * self._step_seconds
+        self._silence_seconds = max(0.0, self._silence_seconds + step)
+
+    def _votes_needed(self) -> int:
+        """To jump. Divided by the silence rather than halved with each step of it: who stamps a batch with the hours
+        to come needs two dozen of them in a row to move a busy partition."""
+        votes = self._credit // _RECORDS_A_VOTE
+        if self._silence_seconds > 0:
+            votes = int(votes * self._step_seconds / (self._step_seconds + self._silence_seconds))
+        return max(MIN_VOTES, votes)
 
     def _confirm(self, time: float) -> None:
         """Raise the confirmed time; witnesses that it comes near to are believed and witness no more."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from forecasters.base import Forecasts
+from streams.due import Due
 from streams.kept import Kept, Panel, Values
-from streams.partition import Due
 from streams.records import rounded
 
 

@@ -27,6 +27,7 @@ from streams.faust_clients import (
     transactional_producers,
 )
 from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
+from streams.gathering import Gathering
 from streams.heartbeat import Heartbeats
 from streams.inference import ForecastService
 from streams.kafka_groups import committed_reader
@@ -36,7 +37,7 @@ from streams.model_watch import ModelWatch
 from streams.outputs import TransactionalOutputs
 from streams.page_access import may_read
 from streams.pages import add_pages
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.watchdog import Limits
 from streams.watchdog_thread import Watchdog
@@ -55,9 +56,11 @@ EXIT_FAULT: Final = 70
 SHUTDOWN_SLACK_SECONDS: Final = 10.0
 """For leaving the group and closing files after the drain."""
 
-MESSAGES_IN_HAND: Final = 8
-"""Of batched delivery: the records of so many fetches, each of one partition, make a micro-batch when there is much to
-do."""
+GATHERED_BATCHES: Final = 8
+"""Times ``batch_max_events``: so many records, of all partitions, make a micro-batch when there is much to do."""
+
+DELIVERY_SECONDS: Final = 0.005
+"""Longer than the framework takes to deliver the messages of one gathering one after the other."""
 
 ROCKSDB_OPTIONS: Final = {
     "driver": "rocksdict",
@@ -94,7 +97,7 @@ def build_app(
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 6,
         broker_max_poll_records=settings.batch_max_events,
-        stream_buffer_maxsize=2 * (MESSAGES_IN_HAND if settings.batched_delivery else settings.batch_max_events),
+        stream_buffer_maxsize=2 * (partitions if settings.batched_delivery else settings.batch_max_events),
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         table_standby_replicas=settings.standby_replicas,
@@ -161,8 +164,9 @@ def build_app(
     )
     app.cascadecast = core
     if settings.batched_delivery:
-        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end)
-    _add_agent(app, core, source, settings)
+        gathering = Gathering(core.intake, settings.batch_within_seconds, GATHERED_BATCHES * settings.batch_max_events)
+        app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end, core.committed, gathering)
+    _add_agent(app, core, source, settings, partitions)
     changelogs = FaustChangelogs(app)
     watchdog = Watchdog(
         core,
@@ -190,14 +194,16 @@ def _transactions(settings: Settings) -> TransactionalOutputs:
     )
 
 
-def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings) -> None:
+def _add_agent(app: faust.App, core: WorkerCore, source: faust.TopicT, settings: Settings, partitions: int) -> None:
     topic = source.get_topic_name()
     batched = settings.batched_delivery
-    at_most = MESSAGES_IN_HAND if batched else settings.batch_max_events
+    at_most, within = settings.batch_max_events, settings.batch_within_seconds
+    if batched:  # gathered already: a message for each partition that has any records
+        at_most, within = partitions, DELIVERY_SECONDS
 
     @app.agent(source, name="ingest")
     async def ingest(stream: faust.StreamT) -> None:
-        async for events in stream.take_events(at_most, within=settings.batch_within_seconds):
+        async for events in stream.take_events(at_most, within=within):
             batches: dict[int, list[Record]] = {}
             for event in events:
                 message = event.message

@@ -12,7 +12,7 @@ from forecasters.base import Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from graph import Cascade, CascadeView
-from streams.partition import Due
+from streams.due import Due
 
 Question = tuple[str, tuple[int, ...]]
 """Which model is asked about which dues; these live as long as the round."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from streams.partition import Record
+from streams.raw_record import Record
 
 ASK_AGAIN_SECONDS: Final = 2.0
 """A fetch under way may undo a rewind; it is over within this time, and the next rewind holds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graph import Rejected
-from streams.partition import Record
+from streams.raw_record import Record
 
 MAX_MESSAGE_BYTES = 1000
 

@@ -14,9 +14,11 @@ from streams.alerts.records import AlertRecord
 from streams.alerts.rules import RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
 from streams.answers import give_to_learners
+from streams.changes import Fate
+from streams.due import Due, Skipped
 from streams.inference import ForecastService, ModelRun
 from streams.murmur2 import partition_of
-from streams.partition import Due, Fate, Partition, Skipped
+from streams.partition import Partition
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord, score_records
 from streams.settings import Settings

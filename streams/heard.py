@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streams.partition import Record
+    from streams.raw_record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from forecasters.blend import BlendForecaster
 from forecasters.intervals import DEFAULT_LEVEL
 from streams.answers import Answer, answer_of
 from streams.blending import Round, calibrated, expert_key, model_key
+from streams.due import Due
 from streams.lineup import Lineup, Role, Share
 from streams.lineup_loading import LineupLoader
-from streams.partition import Due
 from streams.records import ForecastRecord, forecast_id, published_sizes, rounded, rounded_to
 from streams.settings import Settings
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from forecasters.base import Forecaster
-from streams.partition import Due
+from streams.due import Due
 
 
 class Role(enum.StrEnum):

@@ -6,18 +6,17 @@ so are the cascades, of which nearly all stay dormant until somebody needs them.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph import Cascade
+from graph.chunk_names import Places, by_name
 from graph.dormant import Dormant
-from graph.merging import Places, merged, tell_everything
+from graph.merging import merged, names, read_names, tell_everything
 from streams.footprints import CHUNK_FRAMING_BYTES, Footprint
 from streams.segments import CHECKED_SINCE, Segment
 
@@ -29,9 +28,7 @@ class LiveChunks:
     """What `Footprint` and the cascade are made of, for each that is live."""
 
     def __init__(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)  # of every cascade met, in that order
-        self._of: list[NDArray[np.int64]] = []  # the number of each chunk's cascade, segment by segment
-        self._indexes: list[NDArray[np.uint64]] = []
+        self._indexes: list[NDArray[np.uint64]] = []  # of each chunk, segment by segment
         self._sizes: list[NDArray[np.int64]] = []
         self._data: list[bytes] = []
         self._count = 0
@@ -42,7 +39,6 @@ class LiveChunks:
         """The next segment of the log."""
         chunks = segment.chunks
         if len(chunks):
-            self._of.append(np.fromiter(map(self._numbers.__getitem__, chunks.cascades), np.int64, len(chunks)))
             self._indexes.append(chunks.places())
             self._sizes.append(chunks.sizes())
             self._data.append(chunks.data)
@@ -77,30 +73,40 @@ class LiveChunks:
     def _needed(self, data: bytes) -> _Rows:
         """Of each cascade, its chunks since it last left, in order of their indexes, from the last that tells
         everything on. Cleaning writes chunks again, later in the log: of an index that comes twice the later counts."""
-        of, indexes = np.concatenate(self._of), np.concatenate(self._indexes)
-        gone = np.zeros(len(self._numbers), np.int64)
-        for cascade, at in self._left.items():
-            if cascade in self._numbers:
-                gone[self._numbers[cascade]] = at
-        kept = np.flatnonzero(np.arange(len(of)) >= gone[of])
-        order = kept[np.argsort(of[kept], kind="stable")]
-        if not _ascends(of[order], indexes[order]):
-            order = kept[np.lexsort((indexes[kept], of[kept]))]
-            again = (of[order][1:] == of[order][:-1]) & (indexes[order][1:] == indexes[order][:-1])
-            order = order[~np.append(again, [False] * min(1, len(order)))]
         sizes = np.concatenate(self._sizes)
         ends = np.cumsum(sizes)
-        starts = (ends - sizes)[order]
-        whole = tell_everything(data, starts, ends[order])
+        starts = ends - sizes
+        names_at, name_bytes = names(data, starts, ends)
+        groups = by_name(data, names_at, name_bytes)
+        first = groups.order[groups.edges[:-1]]
+        cascades = read_names(data, names_at[first], name_bytes[first])
+        of = np.repeat(np.arange(len(cascades)), np.diff(groups.edges))
+        order, indexes = groups.order, np.concatenate(self._indexes)
+        if self._left:
+            gone = np.fromiter((self._left.get(cascade, 0) for cascade in cascades), np.int64, len(cascades))
+            stays = order >= gone[of]
+            order, of = order[stays], of[stays]
+        if not _ascends(of, indexes[order]):
+            order = order[np.lexsort((order, indexes[order], of))]
+            again = (of[1:] == of[:-1]) & (indexes[order][1:] == indexes[order][:-1])
+            latest = ~np.append(again, [False] * min(1, len(order)))
+            order, of = order[latest], of[latest]
+        starts, ends = starts[order], ends[order]
+        whole = tell_everything(data, starts, ends)
         last_whole = np.maximum.accumulate(np.where(whole, np.arange(len(order)), -1))
-        first = _edges(of[order])
-        since = np.maximum(first[:-1], last_whole[first[1:] - 1])
-        chosen = np.arange(len(order)) >= np.repeat(since, np.diff(first))
-        order, starts, whole = order[chosen], starts[chosen], whole[chosen]
-        names = list(self._numbers)
-        edges = _edges(of[order])
-        cascades = [names[number] for number in of[order][edges[:-1]].tolist()]
-        return _Rows(cascades, edges, starts, ends[order], indexes[order], whole)
+        edges = _edges(of)
+        since = np.maximum(edges[:-1], last_whole[edges[1:] - 1])
+        chosen = np.arange(len(order)) >= np.repeat(since, np.diff(edges))
+        of, starts, ends, whole = of[chosen], starts[chosen], ends[chosen], whole[chosen]
+        edges = _edges(of)
+        return _Rows(
+            [cascades[number] for number in of[edges[:-1]].tolist()],
+            edges,
+            starts,
+            ends,
+            indexes[order[chosen]],
+            whole,
+        )
 
 
 @dataclass(frozen=True, slots=True)

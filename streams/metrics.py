@@ -20,11 +20,12 @@ from streams.alerts.records import AlertState
 from streams.alerts.rules import RuleSet
 from streams.alerts.standings import Withheld
 from streams.blending import model_key
+from streams.changes import Fate
+from streams.due import Skipped
 from streams.heartbeat import HeartbeatMetrics
 from streams.learned import Learned
 from streams.learning import Unscored
 from streams.lineup import Lineup
-from streams.partition import Fate, Skipped
 from streams.progress import OutputKind
 from streams.score_board import ScoreBoard
 from streams.scores import ScoreRecord

@@ -6,19 +6,14 @@ function of the sequence of records, so both make the same forecasts.
 
 from __future__ import annotations
 
-import enum
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from graph import (
-    Cascade,
     CascadeStore,
     CascadeView,
     Departure,
@@ -34,12 +29,15 @@ from graph.watermark import Evidence
 from streams.alerts.engine import AlertChange, PartitionAlerts
 from streams.alerts.levels import has_open, levels_of
 from streams.alerts.rules import RuleBook
+from streams.changes import Changes, Fate
+from streams.due import Due, Skipped
 from streams.heard import Heard
+from streams.in_flight import InFlight
 from streams.kept import Truth
 from streams.last_forecasts import LastForecasts
-from streams.learned import Learned
 from streams.learning import NOTHING, PartitionLearner
 from streams.priority import Claim, Order, by_importance, in_turn
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.schedule import Pending, Schedule
 from streams.settings import Settings
@@ -48,90 +46,14 @@ _IMPOSSIBLE_WATERMARK: Final = Rejected(
     RejectReason.INVALID_TIME, "the watermark in the header is not a time of the years 1970 to 9999"
 )
 
-
 CLAIMS_CONSIDERED: Final = 4096
 """Under overload, of those that wait longest: a round must not take longer to choose than to make."""
-
-
-class Fate(enum.StrEnum):
-    """What became of a record; every record meets exactly one fate."""
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    DEAD_LETTERED = "dead-lettered"
-    REKEYED = "rekeyed"
-    CONTROL = "control"
-    HEARTBEAT = "heartbeat"
-
 
 # Looking an enumeration's member up by its class takes as long as hashing an id.
 _APPLIED: Final = Fate.APPLIED
 _DUPLICATE: Final = Outcome.DUPLICATE
 _LATE: Final = Outcome.LATE
 _COUNTED: Final = Outcome.COUNTED
-
-
-class Skipped(enum.StrEnum):
-    """Why a due forecast was not made."""
-
-    TOO_SMALL = "too-small"
-    PAST_HORIZON = "past-horizon"
-    WITHDRAWN = "withdrawn"
-    GONE = "gone"
-    SUPERSEDED = "superseded"
-    MOVED = "moved"
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record of the events topic as it came: nothing decoded yet."""
-
-    value: bytes
-    key: bytes | None = None
-    watermark: float | None = None  # the control header, where there is one
-    offset: int = -1
-    timestamp: float = math.nan  # broker time, seconds
-    heartbeat: bytes | None = None  # the header of a heartbeat, where there is one
-
-    @property
-    def is_heartbeat(self) -> bool:
-        """Whether it is one: what has a value is meant as an event."""
-        return self.heartbeat is not None and not self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A forecast to make: the cascade as it stood at ``as_of``."""
-
-    partition: Partition
-    view: CascadeView
-    as_of: float
-    event: str
-    learned: Learned
-    keep: bool  # the answer is to be given to the partition's learner, whatever it is
-
-    @property
-    def cascade(self) -> str:
-        """Id of the cascade."""
-        return self.view.cascade
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a batch did: the fates of its records, and what has to be made durable."""
-
-    fates: Counter[Fate] = field(default_factory=Counter)
-    dead: list[tuple[Record, Rejected]] = field(default_factory=list)
-    misrouted: list[tuple[Record, str]] = field(default_factory=list)
-    touched: dict[str, None] = field(default_factory=dict)  # an ordered set of cascade ids
-    pending: list[Pending] = field(default_factory=list)
-    left: list[tuple[str, float]] = field(default_factory=list)  # cascade id, event time at which it left
-    departed: list[Cascade] = field(default_factory=list)  # the same, as they were when they left
-    departures: Counter[Departure] = field(default_factory=Counter)  # cascades that left, evicted ones included
-    late_applied: int = 0  # applied, but behind the watermark
-    counted_only: int = 0  # applied to a cascade that keeps no more events
-    ahead: int = 0  # of times that the clock did not believe yet
-    heartbeats: list[bytes] = field(default_factory=list)
 
 
 class Partition:
@@ -173,7 +95,7 @@ class Partition:
         """Forecasts that were due and would have changed no alert."""
         self._departures_told: Counter[Departure] = Counter()
         self.due_total = 0
-        self._in_flight: Counter[float] = Counter()
+        self._in_flight = InFlight()
         self._truths: list[Truth] = []
         self._unheard: list[tuple[str, float]] = []  # taken, and the champion's answer is not known yet
         self._untold: list[Due | Pending] = []  # taken, and not told to the alerts; a pending one was withdrawn
@@ -285,8 +207,8 @@ class Partition:
     def unforecast_since(self) -> float:
         """All forecasts with an earlier ``as_of`` are made and published (or were skipped for good), all scores
         that they rest on, and all alerts that they or event time brought."""
-        in_flight = min(self._in_flight, default=math.inf)
-        return self.alerts.unresolved_since(self.learner.unlearned_since(min(self._reached(), in_flight)))
+        reached = min(self._reached(), self._in_flight.earliest())
+        return self.alerts.unresolved_since(self.learner.unlearned_since(reached))
 
     def _reached(self) -> float:
         """All forecasts with an earlier ``as_of`` have been taken, and their truths cannot change any more."""
@@ -294,8 +216,8 @@ class Partition:
 
     def out_before(self, dues: Iterable[Due], changes: Iterable[AlertChange] = ()) -> float:
         """All forecasts and alerts as of earlier times are out, or were skipped for good, once these are."""
-        others = self._in_flight - Counter([due.as_of for due in dues] + [change.record.as_of for change in changes])
-        return self.alerts.unresolved_since(min(self._reached(), min(others, default=math.inf)))
+        these = [due.as_of for due in dues] + [change.record.as_of for change in changes]
+        return self.alerts.unresolved_since(min(self._reached(), self._in_flight.earliest(besides=these)))
 
     def has_due(self) -> bool:
         """Whether a forecast is due and waits, or scores are, or alerts are to be resolved."""
@@ -336,7 +258,7 @@ class Partition:
             if isinstance(found, Skipped):
                 self.skipped[found] += 1
                 if found is Skipped.WITHDRAWN and self.alerts.is_active:
-                    self._in_flight[pending.as_of] += 1
+                    self._in_flight.add(pending.as_of)
                     self._untold.append(pending)
                 continue
             keep = self.learner.reserve(found, pending.as_of)
@@ -346,7 +268,7 @@ class Partition:
                 self.unasked += 1
                 continue
             asked.add(pending.cascade)  # what is said of it first may open an alert, which later forecasts end
-            self._in_flight[pending.as_of] += 1
+            self._in_flight.add(pending.as_of)
             self._unheard.append((pending.cascade, pending.as_of))
             learned = self.learner.learned if self._settings.learn else NOTHING
             taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
@@ -369,11 +291,12 @@ class Partition:
         self._gather_alerts()
         for one in untold:
             if isinstance(one, Pending):
-                self._settle(one.as_of)
+                self._in_flight.settle(one.as_of)
 
     def _gather_alerts(self) -> None:
         changes = self.alerts.take_changes()
-        self._in_flight.update(change.record.as_of for change in changes)
+        for change in changes:
+            self._in_flight.add(change.record.as_of)
         self._alert_changes += changes
 
     def take_alerts(self) -> list[AlertChange]:
@@ -384,7 +307,7 @@ class Partition:
     def alerted(self, changes: Sequence[AlertChange]) -> None:
         """The alerts' records are out, with every acknowledgement asked for."""
         for change in changes:
-            self._settle(change.record.as_of)
+            self._in_flight.settle(change.record.as_of)
 
     def _catch_up(self, time: float, resolve_before: float) -> None:
         """Learn what forecasts as of ``time`` use, then resolve the alerts that ended."""
@@ -396,7 +319,7 @@ class Partition:
         """Score and learn from what matured before the slot of event time that holds ``time`` began."""
         truths = self.learner.advance(time, self.store.get)
         if truths and not self._truths:  # what waits already is older and holds back enough
-            self._in_flight[truths[0].kept.matures] += 1
+            self._in_flight.add(truths[0].kept.matures)
         self._truths += truths
         self.learner.forget_before(self.unforecast_since())
 
@@ -408,16 +331,11 @@ class Partition:
     def scored(self, truths: Sequence[Truth]) -> None:
         """The scores are out, with every acknowledgement asked for."""
         if truths:
-            self._settle(truths[0].kept.matures)
+            self._in_flight.settle(truths[0].kept.matures)
 
     def published(self, due: Due) -> None:
         """The forecast is out, with every acknowledgement asked for."""
-        self._settle(due.as_of)
-
-    def _settle(self, time: float) -> None:
-        self._in_flight[time] -= 1
-        if not self._in_flight[time]:
-            del self._in_flight[time]
+        self._in_flight.settle(due.as_of)
 
     def waiting_cascades(self) -> int:
         """Cascades of which forecasts are due and wait."""

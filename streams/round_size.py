@@ -35,6 +35,10 @@ class RoundSize:
         """How long so many forecasts take about."""
         return forecasts * (self._seconds_each or 0.0)
 
+    def forecasts_within(self, seconds: float) -> int:
+        """How many can be made in so long; 0 before the first was."""
+        return int(seconds / self._seconds_each) if self._seconds_each else 0
+
     def limit(self, most: int, waiting: int = 0) -> int:
         """Forecasts of the next round, at most ``most``, while so many wait."""
         if not self._seconds_each:

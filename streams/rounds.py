@@ -9,11 +9,12 @@ from typing import Final
 
 from streams.alerts.engine import AlertChange
 from streams.alerts.records import AlertRecord
+from streams.due import Due
 from streams.inference import ModelRun
 from streams.kept import Truth
 from streams.lineup import Role
 from streams.outputs import Output
-from streams.partition import Due, Partition
+from streams.partition import Partition
 from streams.progress import OutputKey, OutputKind
 from streams.records import ForecastRecord, encode_record
 from streams.scores import ScoreRecord, score_records

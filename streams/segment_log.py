@@ -18,19 +18,23 @@ from typing import Final
 from graph import Cascade
 from streams.alerts.standings import Mark, Step
 from streams.alerts.stored import StoredAlerts
+from streams.changes import Changes
 from streams.chunks import Chunk, Chunks
+from streams.condemned import Cleaned, Condemned
 from streams.footprints import Footprint
 from streams.heard import Heard
 from streams.kept import UNKNOWN, Kept
 from streams.learned import Learned
 from streams.learning import NOTHING
 from streams.live_chunks import LiveChunks
-from streams.partition import Changes, Partition
+from streams.partition import Partition
 from streams.schedule import Pending
-from streams.segment_parts import joined, split
+from streams.segment_keys import LogPosition, LogRecord, in_order, new_owner
+from streams.segment_parts import joined, split, whole
 from streams.segment_store import SegmentStore
-from streams.segments import KEY, STATE_VERSION, Segment, Waiting, WaitingForecast, in_order, pack, unpack
+from streams.segments import STATE_VERSION, Segment, Waiting, WaitingForecast, pack, unpack
 from streams.squeezing import StateError
+from streams.stored_times import StoredClock
 
 LIFE: Final = 1 << 24
 """Chunks one life of a cascade may have: one a batch, so years of them."""
@@ -63,9 +67,12 @@ def no_garbage_collection() -> Iterator[None]:
 class SegmentLog:
     """Writes and reads the segments of one partition."""
 
-    def __init__(self, store: SegmentStore) -> None:
+    def __init__(self, store: SegmentStore, *, shared: bool = False) -> None:
+        """``shared``: others may own the log before and after us, as a Kafka group decides (`committed`)."""
         self._store = store
+        self._condemned = Condemned(at_once=not shared)
         self.epoch = 0
+        self._owner = new_owner()
         self._sequence = 0
         self._segments: dict[bytes, int] = {}  # key of the first record -> stored bytes, oldest first
         self._further: dict[bytes, list[bytes]] = {}  # the same key -> those of the others, where there are any
@@ -74,7 +81,8 @@ class SegmentLog:
         self.next_offset = -1
         self.watermark = -math.inf  # as last written
         self.left_until = -math.inf  # as loaded: cascades that were to leave by then may have left, no others
-        self._newest: tuple[bytes, bytes] | None = None
+        self._newest: LogRecord | None = None  # as loaded
+        self._newest_key: bytes | None = None  # as loaded or written
         self._learned: Learned = NOTHING  # as last written
         self._learned_in: bytes | None = None  # the segment it was written in
         self._alerts: bytes | None = None  # the ledger of alerts as last written
@@ -99,9 +107,9 @@ class SegmentLog:
         if self._newest is not None:
             # A worker that died between writing locally and the changelog's acknowledgement leaves a segment
             # that only this machine has. Sending the newest again is harmless and closes that gap.
-            await self._store.put(*self._newest)
+            await self._store.put(self._newest.key, self._newest.value)
         self.epoch += 1
-        await self._write(partition, [], [], [])
+        await self._write(partition, [], [], [], opens=True)
 
     def load(self, partition: Partition) -> int:
         """Rebuild ``partition`` from the log and write nothing; returns the number of segments read."""
@@ -116,25 +124,25 @@ class SegmentLog:
         learned: bytes | None = None
         alerts = StoredAlerts()
         last: Segment | None = None
-        records = list(in_order(self._store.items()))
+        records = in_order(self._store.items())
         if records:
-            self.epoch, newest, value = records[-1]
-            self._sequence, self._newest = newest + 1, (KEY.pack(self.epoch, newest), value)
+            self._newest = records[-1]
+            self._newest_key = self._newest.key
+            self.epoch, self._sequence = self._newest.position.epoch, self._newest.position.sequence + 1
         for one in joined(records):
-            keys = [KEY.pack(one.epoch, one.sequence + at) for at in range(one.records)]
-            self._note(keys, one.stored_bytes)
+            self._note(one.keys, one.stored_bytes)
             if one.value is None:
                 continue
             last = unpack(one.value)
-            if alerts.take(one.epoch, last):
-                self._alerts_in = keys[0]
+            if alerts.take(one.position.epoch, last):
+                self._alerts_in = one.keys[0]
             live.take(last)
             waiting.append(last.pending)
             left.update(last.left)
             # A truth that was written down beside a forecast outlives copies that cleaning made without it.
             kept |= {one.key: one for one in last.kept if one.key not in kept or one.actual != UNKNOWN}
             if last.learned is not None:
-                learned, self._learned_in = last.learned, keys[0]
+                learned, self._learned_in = last.learned, one.keys[0]
         if last is not None:
             self._restore(partition, live, left, last)
             _restore_schedule(partition, waiting, last.unforecast_since)
@@ -152,11 +160,16 @@ class SegmentLog:
         for cascade_id in left:
             partition.store.remember_departed(cascade_id)
         self.left_until = max(left.values(), default=-math.inf)
-        partition.resume(last.watermark, last.clock, Heard(last.next_offset, last.heard_until))
+        clock = None if last.clock is None else last.clock.evidence(last.watermark)
+        partition.resume(last.watermark, clock, Heard(last.next_offset, last.heard_until))
+
+    def committed(self, next_offset: int) -> None:
+        """The group has accepted a commit of this offset: the log was still ours."""
+        self._condemned.committed(next_offset)
 
     def is_current(self) -> bool:
         """True while nobody else has written to the log since we last did."""
-        return bool(self._segments) and self._store.newest_key() == KEY.pack(self.epoch, self._sequence - 1)
+        return bool(self._segments) and self._store.newest_key() == self._newest_key
 
     async def append(self, partition: Partition, changes: Changes, next_offset: int) -> int:
         """Make a batch durable; returns the bytes written."""
@@ -172,7 +185,9 @@ class SegmentLog:
                 self._add_chunks(cascade, chunks)
         latest = {id(waiting): waiting for waiting in changes.pending}  # one that several events made due is one object
         written = await self._write(partition, chunks, list(latest.values()), changes.left)
-        return written + await self._clean(partition)
+        written += await self._clean(partition)
+        await self._delete_condemned()
+        return written
 
     def _add_chunks(self, cascade: Cascade, chunks: list[Chunk]) -> None:
         """What the cascade gained; or all of it, where that is better than to leave it scattered."""
@@ -197,6 +212,8 @@ class SegmentLog:
         left: list[tuple[str, float]],
         kept: list[Kept] | None = None,
         again: tuple[list[Step], list[Mark]] = ([], []),
+        *,
+        opens: bool = False,
     ) -> int:
         since = partition.unforecast_since()
         journal = partition.alerts.journal
@@ -215,15 +232,14 @@ class SegmentLog:
             left,
             [*(kept or ()), *partition.learner.take_unwritten(since)],
             learned.snapshot() if newly_learned else None,
-            partition.watermark.evidence(),
+            StoredClock.of(partition.watermark.evidence(), partition.watermark.value),
             partition.heard.until,
             alerts if newly_alerted else None,
             again[0] + steps,
             again[1] + marks,
         )
         records = split(pack(segment))
-        keys = [KEY.pack(self.epoch, self._sequence + at) for at in range(len(records))]
-        self._sequence += len(records)
+        keys = self._next_keys(len(records), self._newest.position if opens and self._newest is not None else None)
         if newly_learned:
             self._learned, self._learned_in = learned, keys[0]
         if newly_alerted:
@@ -234,6 +250,14 @@ class SegmentLog:
         written = sum(map(len, records))
         self._note(keys, written)
         return written
+
+    def _next_keys(self, number: int, after: LogPosition | None) -> list[bytes]:
+        """Of the next records; ``after``: what the first goes on from, where it opens an epoch."""
+        positions = [LogPosition(self.epoch, self._sequence + at, self._owner) for at in range(number)]
+        self._sequence += number
+        keys = [position.key(after if at == 0 else None) for at, position in enumerate(positions)]
+        self._newest_key = keys[-1]
+        return keys
 
     def _note(self, keys: list[bytes], stored_bytes: int) -> None:
         """A segment lies in the log, in one record or several."""
@@ -258,7 +282,7 @@ class SegmentLog:
         store = partition.store
         reclaimed = 0
         for key in list(self._segments)[:MAX_CLEANED_PER_WRITE]:
-            stored = self.stored_bytes - reclaimed
+            stored = self.stored_bytes - self._condemned.stored_bytes - reclaimed
             needed = self.needed_bytes + partition.learner.bytes_needed + partition.alerts.journal.bytes_needed
             if stored < MINIMUM_CLEANING_BYTES or stored < GARBAGE_FACTOR * needed:
                 break
@@ -290,23 +314,28 @@ class SegmentLog:
         needed_again |= self._alerts_in is None and self._alerts is not None
         written = await self._write(partition, chunks, pending, left, kept, again) if needed_again else 0
         for key in doomed:
-            for each in (key, *self._further.pop(key, ())):
-                await self._store.delete(each)
-            self.stored_bytes -= self._segments.pop(key)
+            keys = [key, *self._further.pop(key, ())]
+            self._condemned.add(Cleaned(self.next_offset, keys, self._segments.pop(key)))
         return written
+
+    async def _delete_condemned(self) -> None:
+        for segment in self._condemned.take(max(MINIMUM_CLEANING_BYTES, self.needed_bytes)):
+            for key in segment.keys:
+                await self._store.delete(key)
+            self.stored_bytes -= segment.stored_bytes
 
     def _read(self, key: bytes) -> Segment | None:
         """A segment by the key of its first record; None where not all of it is there."""
-        records = []
+        values = []
         for each in (key, *self._further.get(key, ())):
             value = self._store.get(each)
             if value is None:
                 raise StateError(
                     "a state segment vanished from the local store; remove the data directory to rebuild it"
                 )
-            records.append((*KEY.unpack(each), value))
-        (stored,) = joined(records)
-        return None if stored.value is None else unpack(stored.value)
+            values.append(value)
+        stored = whole(values)
+        return None if stored is None else unpack(stored)
 
 
 def _is_needed(footprint: Footprint | None, index: int) -> bool:

@@ -6,9 +6,11 @@ A crash between them leaves the first ones, and one while cleaning the last ones
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from streams.segment_keys import LogPosition, LogRecord
 
 MAX_PART_BYTES: Final = 900_000
 """Of a record's value: Kafka takes a million bytes by default, its own framing included."""
@@ -23,9 +25,8 @@ _HEADER: Final = struct.Struct(">cII")  # mark, number of the part, number of pa
 class Stored:
     """A segment as it lies in the log; ``value`` None: parts of one that is not all there."""
 
-    epoch: int
-    sequence: int  # of the first record
-    records: int
+    position: LogPosition  # of the first record
+    keys: list[bytes]
     stored_bytes: int
     value: bytes | None
 
@@ -38,25 +39,34 @@ def split(value: bytes) -> list[bytes]:
     return [_HEADER.pack(_MARK, number, len(slices)) + piece for number, piece in enumerate(slices)]
 
 
-def joined(records: Iterable[tuple[int, int, bytes]]) -> Iterator[Stored]:
-    """The segments of a log's records, given as (epoch, sequence, value) in order."""
-    held: list[tuple[int, int, bytes]] = []
-    for epoch, sequence, value in records:
-        number, count = _part(value)
-        if held and (number != len(held) or (epoch, sequence) != (held[-1][0], held[-1][1] + 1)):
-            yield _incomplete(held)
+def whole(values: Sequence[bytes]) -> bytes | None:
+    """A packed segment from its records' values; None where some are missing."""
+    parts = [_part(value) for value in values]
+    if parts == [(0, 1)]:
+        return values[0]
+    if parts != [(number, parts[0][1]) for number in range(parts[0][1])]:
+        return None
+    return b"".join(value[_HEADER.size :] for value in values)
+
+
+def joined(records: Iterable[LogRecord]) -> Iterator[Stored]:
+    """The segments of a log's records, given in order."""
+    held: list[LogRecord] = []
+    for record in records:
+        number, count = _part(record.value)
+        if held and (number != len(held) or not _follows(record.position, held[-1].position)):
+            yield _stored(held)
             held = []
-        if count == 1:
-            yield Stored(epoch, sequence, 1, len(value), value)
-        elif number != len(held):
-            yield _incomplete([(epoch, sequence, value)])
-        else:
-            held.append((epoch, sequence, value))
-            if len(held) == count:
-                yield _complete(held)
-                held = []
+        held.append(record)
+        if number != len(held) - 1 or number == count - 1:
+            yield _stored(held)
+            held = []
     if held:
-        yield _incomplete(held)
+        yield _stored(held)
+
+
+def _follows(position: LogPosition, previous: LogPosition) -> bool:
+    return position == previous._replace(sequence=previous.sequence + 1)
 
 
 def _part(value: bytes) -> tuple[int, int]:
@@ -67,10 +77,6 @@ def _part(value: bytes) -> tuple[int, int]:
     return number, count
 
 
-def _complete(held: list[tuple[int, int, bytes]]) -> Stored:
-    value = b"".join(value[_HEADER.size :] for _, _, value in held)
-    return Stored(held[0][0], held[0][1], len(held), sum(len(one[-1]) for one in held), value)
-
-
-def _incomplete(held: list[tuple[int, int, bytes]]) -> Stored:
-    return Stored(held[0][0], held[0][1], len(held), sum(len(one[-1]) for one in held), None)
+def _stored(held: Sequence[LogRecord]) -> Stored:
+    values = [record.value for record in held]
+    return Stored(held[0].position, [record.key for record in held], sum(map(len, values)), whole(values))

@@ -1,30 +1,26 @@
-"""A segment of a partition's durable log: what it holds, its bytes, and the order of many of them.
-
-Keys are (epoch, sequence). Each owner of the partition opens an epoch of its own, above all it found; a write of an
-earlier owner that arrives after that (a worker that was paused, not dead) lies at or above the sequence at which the
-new epoch began and is ignored.
-"""
+"""A segment of a partition's durable log: what it holds, and its bytes."""
 
 from __future__ import annotations
 
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 import zstandard
 
-from graph.watermark import Evidence
 from streams.alerts.standings import Mark, Step
 from streams.chunks import Chunk, Chunks
 from streams.kept import Kept
-from streams.squeezing import StateError, damaged, expanded, squeezed
+from streams.squeezing import StateError, damaged, expanded, squeezed, squeezed_segment
+from streams.stored_times import ShortTime, StoredClock, lengthened, shortened
 
-STATE_VERSION: Final = 3
+STATE_VERSION: Final = 4
 """Written; raised with every change that an older reader would misread. 2: checksums, and what the clock rests on.
-3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one."""
+3: chunks in columns, and forecasts to be made apart from them, so that a recovery reads neither one by one. 4: keys
+that name the owner, and what an epoch goes on from; times in milliseconds, and a dictionary for what is small."""
 
 OLDEST_STATE_VERSION: Final = 1
 """Still read: fields that came later have defaults."""
@@ -34,9 +30,6 @@ _ROWS_UNTIL: Final = 2
 
 CHECKED_SINCE: Final = 2
 """The first format with checksums."""
-
-KEY: Final = struct.Struct(">IQ")
-"""Big-endian, so that the store's byte order is the log's order."""
 
 WaitingForecast = tuple[str, float, float, str]
 """A forecast to be made: cascade, as_of, event time, event id."""
@@ -53,7 +46,8 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True):
         """Not read again until somebody needs one of them."""
         if not waiting:
             return cls()
-        return cls(max(as_of for _, as_of, _, _ in waiting), squeezed(_encode(waiting)))
+        rows = [(cascade, as_of, shortened(time, as_of), event) for cascade, as_of, time, event in waiting]
+        return cls(max(as_of for _, as_of, _, _ in waiting), squeezed(_encode(rows)))
 
     def since(self, as_of: float) -> Iterator[WaitingForecast]:
         """Those as of ``as_of`` or later. Raises StateError where they are damaged."""
@@ -63,7 +57,7 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True):
             found = _decode_waiting(expanded(self.squeezed))
         except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
             raise damaged(str(error)) from None
-        return (one for one in found if one[1] >= as_of)
+        return ((cascade, at, lengthened(time, at), event) for cascade, at, time, event in found if at >= as_of)
 
 
 class Segment(msgspec.Struct, array_like=True, frozen=True):
@@ -79,7 +73,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     # Later additions come last and have defaults, so that segments without them can be read.
     kept: list[Kept] = []  # forecasts to be scored when their cascade matures
     learned: bytes | None = None  # what forecasts as of unforecast_since use, where it differs from the one before
-    clock: Evidence | None = None  # what the watermark rests on
+    clock: StoredClock | None = None  # what the watermark rests on
     heard_until: float = -math.inf  # latest broker time (s) of the records before next_offset
     alerts: bytes | None = None  # the ledger of alerts at the slot of unforecast_since, where it has changed
     steps: list[Step] = []  # what forecasts and event time changed in it since
@@ -98,7 +92,7 @@ class _InRows(msgspec.Struct, array_like=True, frozen=True):
     left: list[tuple[str, float]]
     kept: list[Kept] = []
     learned: bytes | None = None
-    clock: Evidence | None = None
+    clock: StoredClock | None = None
     heard_until: float = -math.inf
     alerts: bytes | None = None
     steps: list[Step] = []
@@ -119,7 +113,7 @@ class _Version(msgspec.Struct, array_like=True, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Segment).decode
 _decode_rows = msgspec.msgpack.Decoder(_InRows).decode
-_decode_waiting = msgspec.msgpack.Decoder(list[WaitingForecast]).decode
+_decode_waiting = msgspec.msgpack.Decoder(list[tuple[str, float, ShortTime, str]]).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 _CHECKED: Final = b"\x02"
 _CHECKSUM: Final = struct.Struct(">I")
@@ -127,18 +121,18 @@ _CHECKSUM: Final = struct.Struct(">I")
 
 def pack(segment: Segment) -> bytes:
     """Bytes of a segment: a mark and a checksum (CRC-32) of the rest, a byte for the encoding, then the content."""
-    content = squeezed(_encode(segment))
-    return _CHECKED + _CHECKSUM.pack(zlib.crc32(content)) + content
+    squeezed_content = squeezed_segment(_encode(segment))
+    return _CHECKED + _CHECKSUM.pack(zlib.crc32(squeezed_content)) + squeezed_content
 
 
 def unpack(value: bytes) -> Segment:
     """Read a segment of this format or an older one; raises StateError for what this version cannot read."""
     try:
-        raw = _content(value)
+        raw = content(value)
         version = _decode_version(raw).version
         if version in range(OLDEST_STATE_VERSION, _ROWS_UNTIL + 1):
             return _decode_rows(raw).in_columns()
-        if version == STATE_VERSION:
+        if version in range(_ROWS_UNTIL + 1, STATE_VERSION + 1):
             return _decode(raw)
     except (zstandard.ZstdError, msgspec.DecodeError, ArithmeticError, IndexError, ValueError, RecursionError) as error:
         raise damaged(str(error)) from None
@@ -150,36 +144,12 @@ def unpack(value: bytes) -> Segment:
     )
 
 
-def _content(value: bytes) -> bytes:
-    """The encoded segment, its checksum verified where it has one (format `CHECKED_SINCE` on)."""
+def content(value: bytes) -> bytes:
+    """The encoded segment, its checksum verified where it has one (format `CHECKED_SINCE` on). Raises ValueError or
+    ZstdError for what is damaged."""
     if value[:1] == _CHECKED:
         start = 1 + _CHECKSUM.size
         if len(value) < start or _CHECKSUM.unpack_from(value, 1)[0] != zlib.crc32(value[start:]):
             raise ValueError("its checksum does not match")
         value = value[start:]
     return expanded(value)
-
-
-def in_order(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """(epoch, sequence, value) of the segments that count, in order; a superseded owner's late writes are left out."""
-    found = sorted((*_position(key), value) for key, value in items)
-    first_of_later = math.inf
-    kept: list[tuple[int, int, bytes]] = []
-    epoch_of_last: int | None = None
-    start_of_epoch = math.inf
-    for epoch, sequence, value in reversed(found):
-        if epoch != epoch_of_last:
-            first_of_later = min(first_of_later, start_of_epoch)
-            epoch_of_last = epoch
-        start_of_epoch = sequence
-        if sequence < first_of_later:
-            kept.append((epoch, sequence, value))
-    return reversed(kept)
-
-
-def _position(key: bytes) -> tuple[int, int]:
-    try:
-        epoch, sequence = KEY.unpack(key)
-    except struct.error:
-        raise damaged(f"its key has {len(key)} bytes, not {KEY.size}") from None
-    return epoch, sequence

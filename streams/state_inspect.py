@@ -10,8 +10,9 @@ import msgspec
 from graph.errors import UserError
 from streams.changelog import StoredSegment, changelog_reader
 from streams.murmur2 import partition_of
+from streams.segment_keys import in_order
 from streams.segment_parts import joined
-from streams.segments import KEY, in_order, unpack
+from streams.segments import unpack
 from streams.settings import Settings
 from streams.state_export import load_partition
 
@@ -123,7 +124,7 @@ def _places(cascade_id: str, held: Mapping[bytes, StoredSegment]) -> list[Place]
             continue
         chunks = list(unpack(stored.value).chunks.where(lambda cascade, _: cascade == cascade_id))
         if chunks:
-            offset = held[KEY.pack(stored.epoch, stored.sequence)].offset
+            offset = held[stored.keys[0]].offset
             bytes_ = sum(len(chunk.data) for chunk in chunks)
-            places.append(Place(offset, stored.epoch, stored.sequence, len(chunks), bytes_))
+            places.append(Place(offset, stored.position.epoch, stored.position.sequence, len(chunks), bytes_))
     return places

@@ -15,7 +15,8 @@ from confluent_kafka import Message
 from graph import Cascade
 from streams.changelog import ChangelogReader, changelog_reader
 from streams.control_records import read_control
-from streams.partition import Partition, Record
+from streams.partition import Partition
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.state_export import load_partition
 

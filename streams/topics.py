@@ -197,7 +197,8 @@ def source_layout(bootstrap_servers: str, prefix: str, security: KafkaSecurity |
     _, metadata = connect(bootstrap_servers, security)
     missing = [spec.name for spec in declared_topics(prefix=prefix) if spec.name not in metadata.topics]
     if missing:
-        raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: cascadecast topics create")
+        option = "" if prefix == DEFAULT_PREFIX else f" --topic-prefix {prefix}"
+        raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: cascadecast topics create{option}")
     partitions = metadata.topics[f"{prefix}.events"].partitions
     return len(partitions), min(len(partition.replicas) for partition in partitions.values())
 

@@ -18,7 +18,7 @@ from graph import Event, Rejected, RejectReason, decode_event
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
 from streams.dead_letters import dead_letter_headers
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord
 from streams.settings import Settings
@@ -43,6 +43,10 @@ CARDS = sorted((ROOT / "forecasters" / "weights").glob("*/*/card.md"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+ENVIRONMENT = re.compile(r"^(?:[A-Z_]+=\S* )+")
+"""What stands before a command for it alone."""
+PLACEHOLDER = re.compile(r"[A-Z_]+")
+"""What a reader is to replace, such as FILE or N."""
 
 
 @pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -65,7 +69,7 @@ class Quoted:
 def quoted_commands(text: str) -> Iterator[Quoted]:
     for language, block in FENCE.findall(text):
         if language in ("", "sh", "bash", "console"):
-            for line in block.replace("\\\n", " ").splitlines():
+            for line in block.replace("\\\n", "").splitlines():
                 yield from _parts(line, complete=True)
     for span in INLINE.findall(FENCE.sub("", text).replace("\n", " ")):
         yield from _parts(span, complete=False)
@@ -73,8 +77,9 @@ def quoted_commands(text: str) -> Iterator[Quoted]:
 
 def _parts(line: str, *, complete: bool) -> Iterator[Quoted]:
     for part in re.split(r"\s*(?:\||&&|;)\s*", line.strip()):
-        if part.split(" ")[0] == "cascadecast":
-            yield Quoted(part, complete)
+        words = ENVIRONMENT.sub("", part)
+        if words.split(" ")[0] == "cascadecast":
+            yield Quoted(words, complete)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def commands() -> Any:
 
 def problem(root: Any, quoted: Quoted) -> str | None:
     """Why the command line would not be understood, without running anything; None when it would."""
-    words = shlex.split(quoted.text)[1:]
+    words = shlex.split(quoted.text, comments=True)[1:]
     command = root
     while hasattr(command, "commands"):
         if not words or words[0].startswith("-"):
@@ -96,8 +101,12 @@ def problem(root: Any, quoted: Quoted) -> str | None:
     context = command.context_class(command, info_name=command.name, help_option_names=["-h", "--help"])
     try:
         given, _, _ = command.make_parser(context).parse_args(words)
+        for one in command.params:
+            if (value := given.get(one.name)) and not PLACEHOLDER.fullmatch(str(value)):
+                one.process_value(context, value)
     except Exception as error:  # typer's and click's usage errors have no common importable base
-        return str(error) or repr(error)
+        said = str(error) or repr(error)
+        return None if "does not exist" in said else said
     if not quoted.complete or "help" in given:
         return None
     if is_group(command) and "version" not in given:
@@ -126,6 +135,7 @@ def test_every_command_line_would_be_understood(document: Path, commands: Any) -
         ("cascadecast fortell", "no command"),
         ("cascadecast forecast", "missing"),
         ("cascadecast forecast FILE --speed 3", "No such option"),
+        ("cascadecast topics create --partitions many", "valid integer"),
         ("cascadecast topics", "a group"),
     ],
 )
@@ -133,15 +143,25 @@ def test_the_check_finds_a_wrong_command_line(commands: Any, text: str, said: st
     assert said in (problem(commands, Quoted(text, complete=True)) or "")
 
 
-def test_the_readme_lists_every_command(commands: Any) -> None:
-    def leaves(command: Any, path: tuple[str, ...]) -> Iterator[str]:
-        for name, child in getattr(command, "commands", {}).items():
-            yield from leaves(child, (*path, name))
-        if not is_group(command):
-            yield " ".join(path)
+def leaves(command: Any, path: tuple[str, ...] = ("cascadecast",)) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with all its words."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, (*path, name))
+    if not is_group(command):
+        yield " ".join(path), command
 
+
+def test_the_readme_lists_every_command(commands: Any) -> None:
     listed = [row[0] for row in table(README, "Commands")]
-    assert sorted(listed) == sorted(f"`{name}`" for name in leaves(commands, ("cascadecast",)))
+    assert sorted(listed) == sorted(f"`{name}`" for name, _ in leaves(commands))
+
+
+def test_where_the_workers_are_is_read_from_the_environment_by_every_command(commands: Any) -> None:
+    """An option without a default leaves the question to the settings, which read it there."""
+    for name, command in leaves(commands):
+        for one in command.params:
+            if one.name in ("bootstrap_servers", "topic_prefix", "app_id") and one.default is not None:
+                assert one.envvar == f"CASCADECAST_{one.name.upper()}", (name, one.name)
 
 
 # --- links and paths

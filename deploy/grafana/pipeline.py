@@ -250,7 +250,7 @@ PIPELINE = Board(
                     "percentunit",
                     Query(
                         f"max by (instance) (cascadecast_live_cascades_bytes{{{ALL}}}"
-                        " / on (instance, job) group_left () cascadecast_live_cascades_limit_bytes)",
+                        f" / on (instance, job) group_left () cascadecast_live_cascades_limit_bytes{{{ALL}}})",
                         "{{instance}}",
                     ),
                     alarm=1,

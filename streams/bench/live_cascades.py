@@ -14,7 +14,8 @@ import msgspec
 from streams.bench.rows import row
 from streams.bench.stream import START
 from streams.huge_pages import collapse
-from streams.partition import Partition, Record
+from streams.partition import Partition
+from streams.raw_record import Record
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings

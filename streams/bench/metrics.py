@@ -28,7 +28,7 @@ from streams.learned import Learned
 from streams.metrics import WorkerMetrics
 from streams.murmur2 import partition_of
 from streams.outputs import Message
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.segment_log import no_garbage_collection
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings

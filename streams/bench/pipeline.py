@@ -197,13 +197,15 @@ def _latency(plan: PipelinePlan, rate: float, cores: Cores, tell: Tell) -> list[
 
 
 def _promises(plan: PipelinePlan, faust: Throughput | None, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
-    """Touched cascades forecast in time: at three times the rate of plain Faust, and as fast as a paced worker goes."""
+    """Touched cascades forecast in time: at three times the rate of plain Faust, and as fast as a paced worker goes,
+    at least once and exactly once."""
     assert faust is not None
     rate = PROMISE_TIMES_FAUST * faust.rate
     rows: list[dict[str, Any]] = []
     for name, settings, offered, most in (
         ("shedding", {}, rate, int(PROMISE_SECONDS * rate)),
         ("paced", {"SHED": "paced"}, None, PACED_EVENTS),
+        ("paced, exactly once", {"SHED": "paced", "PROCESSING_GUARANTEE": "exactly_once"}, None, PACED_EVENTS),
     ):
         with _on_empty_topics(plan, cores, {**PROMISE_SETTINGS, **settings}) as (server, worker):
             events = list(islice(events_of(plan), most))

@@ -30,6 +30,7 @@ from streams.changelog import changelog_topic
 from streams.kafka_clients import connect
 from streams.kafka_security import KafkaSecurity
 from streams.murmur2 import partition_of
+from streams.ownership import READ_AT_ONCE
 from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
@@ -40,6 +41,8 @@ LOCAL_TARGET_SECONDS: Final = 15.0
 SPAN_SECONDS: Final = 20 * HOUR
 LONGEST_DELAY_SECONDS: Final = 4 * HOUR
 """So that the first post is a day old in the end, and still live."""
+
+_READING: Final = f"reading its partitions into memory, {READ_AT_ONCE} at a time, added up"
 
 NEVER: Final = 1_000_000_000
 """Reshares that a post must have to be forecast: none is, so a worker does nothing but take events in."""
@@ -82,13 +85,9 @@ def run(plan: RecoveryPlan, tell: Callable[[str], None]) -> list[dict[str, Any]]
             shutil.rmtree(worker.data_dir)
     return [
         row("ready, from the local store", local, "s", "at most", LOCAL_TARGET_SECONDS),
-        row(
-            "of these, reading it into memory", local_memory, "s", "processor time of the whole start", local_processor
-        ),
+        row(_READING, local_memory, "s", "processor time of the whole start", local_processor),
         row("ready, from the changelog alone", alone, "s"),
-        row(
-            "of these, reading it into memory", alone_memory, "s", "processor time of the whole start", alone_processor
-        ),
+        row(_READING, alone_memory, "s", "processor time of the whole start", alone_processor),
         row(
             "recovery rate, from the changelog alone",
             plan.events / alone,

@@ -15,11 +15,11 @@ PROFILE_SECONDS: Final = 4
 STAGES: Final = (
     # The first that is found in any frame, from the innermost out. Frames read "function (path:line)".
     ("infer", ("forecasters/", "ForecastService.")),
-    ("prepare", ("WorkerCore._collect", "Partition.take_due", "give_to_learners")),
+    ("prepare", ("Forecasting._collect", "Partition.take_due", "give_to_learners")),
     ("decode", ("decode_batch", "decode_event")),
     ("apply", ("Partition.apply_records",)),
     ("changelog", ("SegmentLog.", "TableSegmentStore.")),
-    ("publish", ("WorkerCore._publish", "aiokafka/producer", "FaustPublisher.")),
+    ("publish", ("Publication.", "aiokafka/producer", "FaustPublisher.")),
     ("fetch", ("aiokafka/consumer", "streams/batched_transport", "_add_agent.<locals>.ingest", "_record (")),
 )
 OTHER: Final = "framework and the rest"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +12,6 @@ from streams.cli.evaluate_alerts import alerts
 from streams.cli.subcommands import command_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from graph import Cascade
 
 
@@ -76,7 +72,9 @@ def evaluate(
     from forecasters.selection import chosen_models, evaluation_protocol, evaluation_split
     from graph.errors import UserError
     from streams.cli.cascade_files import load_cascades
+    from streams.cli.evaluation_options import parse_ages, parse_seeds
     from streams.cli.output import atomic_lines
+    from streams.cli.progress import progress_bar
     from streams.cli.results import print_result
     from streams.cli.tables import markdown_table, print_table
 
@@ -119,28 +117,6 @@ def evaluate(
         print_table(rows)
 
 
-def parse_ages(observe: str | None, horizon: str) -> tuple[tuple[float, ...], float]:
-    """Observation ages (each once) and the horizon in seconds; raises `UserError` for an age at or past it."""
-    from graph.durations import parse_duration
-    from graph.errors import UserError
-
-    ages = () if observe is None else tuple(dict.fromkeys(parse_duration(part) for part in observe.split(",")))
-    horizon_seconds = parse_duration(horizon)
-    if ages and max(ages) >= horizon_seconds:
-        raise UserError(f"--observe {observe}: every age must be below --horizon {horizon}")
-    return ages, horizon_seconds
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from ``0,1,2``, each once; raises `UserError`."""
-    from graph.errors import UserError
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UserError(f"--seeds {text}: give whole numbers from 0, such as 0,1,2")
-    return tuple(dict.fromkeys(int(part) for part in parts))
-
-
 def _others(training: list[Cascade], scored: list[Cascade]) -> list[Cascade]:
     """The training cascades that are not scored; says how many are, since a model must not have seen its test.
 
@@ -156,17 +132,3 @@ def _others(training: list[Cascade], scored: list[Cascade]) -> list[Cascade]:
     if not others:
         raise UserError("--train has no cascade that is not in --data; give other cascades to train on")
     return others
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None] | None]:
-    """A bar on a terminal that says what is at work; None in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("evaluating", total=1.0)
-        yield lambda share, text: shown.update(task, completed=share, description=text)

@@ -47,7 +47,8 @@ def alerts(
     from forecasters.selection import evaluation_split
     from streams.cli.alert_tables import markdown_tables, print_tables
     from streams.cli.cascade_files import load_cascades
-    from streams.cli.evaluate import parse_ages, parse_seeds, progress_bar
+    from streams.cli.evaluation_options import parse_ages, parse_seeds
+    from streams.cli.progress import progress_bar
     from streams.cli.results import print_result
 
     how = evaluation_split(split)

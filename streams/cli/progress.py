@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -62,3 +62,14 @@ def counting(*names: str) -> Iterator[Ticker]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield Ticker(progress, names)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, str], None] | None]:
+    """A bar on a terminal that says what is at work; None in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("evaluating", total=1.0)
+        yield lambda share, text: shown.update(task, completed=share, description=text)

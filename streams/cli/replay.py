@@ -30,7 +30,9 @@ def replay_file(
     bootstrap_servers: Annotated[
         str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")
     ] = FALLBACK_BOOTSTRAP_SERVERS,
-    topic_prefix: Annotated[str, typer.Option(help="First part of the topics' names.")] = "social",
+    topic_prefix: Annotated[
+        str, typer.Option(envvar="CASCADECAST_TOPIC_PREFIX", help="First part of the topics' names.")
+    ] = "social",
     speed: Annotated[str, typer.Option(help="Event seconds a second: 1, 100 ... or max.")] = "max",
     fold: Annotated[str | None, typer.Option(help="Lay the cascades over one period, such as 24h.")] = None,
     in_order: Annotated[bool, typer.Option("--in-order", help="The file is ordered by event time already.")] = False,

@@ -15,7 +15,9 @@ Partitions = Annotated[int, typer.Option(min=1, help="Partitions of each topic."
 Replication = Annotated[
     int | None, typer.Option(min=1, help="Copies of each partition.  [default: up to 3, one a broker]")
 ]
-Prefix = Annotated[str, typer.Option("--topic-prefix", help="First part of the topics' names.")]
+Prefix = Annotated[
+    str, typer.Option("--topic-prefix", envvar="CASCADECAST_TOPIC_PREFIX", help="First part of the topics' names.")
+]
 AppId = Annotated[
     str, typer.Option(envvar="CASCADECAST_APP_ID", help="The workers' app id: their changelogs are looked at too.")
 ]

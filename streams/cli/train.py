@@ -73,7 +73,7 @@ def train(
     from forecasters.training_plan import TrainingPlan, device_named
     from graph.errors import UserError
     from streams.cli.cascade_files import load_data_files
-    from streams.cli.evaluate import parse_ages, parse_seeds
+    from streams.cli.evaluation_options import parse_ages, parse_seeds
     from streams.cli.results import print_result
     from streams.cli.train_ranker import train_ranker_on
 

@@ -31,7 +31,7 @@ def train_ranker_on(
     from graph.durations import parse_duration
     from graph.errors import UserError
     from streams.cli.cascade_files import load_data_files
-    from streams.cli.evaluate import progress_bar
+    from streams.cli.progress import progress_bar
     from streams.cli.results import print_result
 
     lightgbm_module()  # an error now rather than after the reading

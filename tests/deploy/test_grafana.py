@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.grafana.__main__ import BOARDS, FOLDER, text_of
 from deploy.grafana.board import Board
 from tests.deploy.dashboards import dashboards, panels
 
 DOCS = Path(__file__).parents[2] / "docs" / "dashboards.md"
+
+EXCLUSIONS = yaml.safe_load((FOLDER / ".lint").read_text())["exclusions"]
+"""What the community's linter is told to leave alone."""
 
 BOARD_FILES = dashboards()
 PANELS = [
@@ -42,6 +46,8 @@ def test_a_reader_chooses_source_job_and_instance(name: str) -> None:
         assert variables[choice]["multi"]
         assert variables[choice]["allValue"] == ".+"
         assert variables[choice]["label"]
+        assert variables[choice]["refresh"] == 2, "anew whenever the time range changes"
+        assert re.fullmatch(rf"label_values\(cascadecast_ready.*, {choice}\)", variables[choice]["query"])
 
 
 @pytest.mark.parametrize("name", BOARD_FILES)
@@ -68,11 +74,20 @@ def test_a_query_asks_what_the_reader_chose_over_the_interval_that_fits(name: st
     assert panel["targets"]
     for target in panel["targets"]:
         expression = target["expr"]
-        for metric in re.findall(r"(?:cascadecast|process)_\w+|\bup\b", expression):
-            if f"{metric}{{" in expression:
-                assert f'{metric}{{job=~"$job"' in expression
+        asked = re.findall(r"\b((?:[\w:]*(?:cascadecast|process)_[\w:]+|up)\b)(\S{,12})", expression)
+        assert asked
+        assert [metric for metric, after in asked if not after.startswith('{job=~"$job"')] == []
+        assert "_total" not in re.sub(r"\b(?:i?rate|increase)\([^()]*\)", "", expression)
         assert not re.search(r"\b(i?rate)\([^\[]*\[(?!\$__rate_interval|1h)", expression)
         assert target["datasource"]["uid"] == "${datasource}"
+
+
+def test_what_the_linter_leaves_alone_is_there_and_has_a_reason() -> None:
+    titles = {(one["title"], panel["title"]) for one in BOARD_FILES.values() for panel in panels(one)}
+    for rule in EXCLUSIONS.values():
+        entries = rule.get("entries", [])
+        assert all(entry["reason"] for entry in entries or [rule])
+        assert {(entry["dashboard"], entry["panel"]) for entry in entries} <= titles
 
 
 def test_panels_have_places_of_their_own() -> None:

@@ -99,7 +99,7 @@ def test_image_pods_and_scrapes_agree_on_port_user_and_directories() -> None:
     (container,) = pod["containers"]
     port = Settings.model_fields["http_port"].default
     assert f"EXPOSE {port}\n" in image
-    assert f":{port}/healthz" in image
+    assert f":${{CASCADECAST_HTTP_PORT:-{port}}}/healthz" in image
     assert [one["containerPort"] for one in container["ports"]] == [port]
     (user,) = re.findall(r"^USER (\d+):", image, re.MULTILINE)
     assert pod["securityContext"]["runAsUser"] == int(user)

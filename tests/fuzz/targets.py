@@ -31,11 +31,11 @@ from streams.broker.state import STATE_FILE, load_state
 from streams.learned import Learned
 from streams.partition import Partition
 from streams.replay_position import Position, PositionError, load_position
+from streams.segment_keys import LogPosition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
-from streams.squeezing import StateError
+from streams.squeezing import StateError, expanded
 from tests.fuzz.examples import (
     BROKER,
     aliases_examples,
@@ -152,7 +152,7 @@ def segment(raw: bytes, rng: random.Random, folder: Path) -> str:
             content = mutated([content], rng)
         body = b"\x00" + content
         raw = b"\x02" + zlib.crc32(body).to_bytes(4, "big") + body
-    key = KEY.pack(1, 1) if rng.random() < 0.99 else rng.randbytes(rng.randrange(14))
+    key = LogPosition(1, 1).key() if rng.random() < 0.99 else rng.randbytes(rng.randrange(34))
     engine = Partition(0, _engine_settings())
     try:
         SegmentLog(MemorySegmentStore({key: raw})).load(engine)
@@ -167,8 +167,7 @@ def segment(raw: bytes, rng: random.Random, folder: Path) -> str:
 
 
 def _encoded(value: bytes) -> bytes:
-    value = value[5:] if value[:1] == b"\x02" else value
-    return zstandard.ZstdDecompressor().decompress(value[1:]) if value[:1] == b"\x01" else value[1:]
+    return expanded(value[5:] if value[:1] == b"\x02" else value)
 
 
 def learned(raw: bytes, rng: random.Random, folder: Path) -> str:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph import Cascade, Event, Kind
-from graph.delta import is_whole
+from graph.delta import StateFormatError, is_whole
 from graph.dormant import Dormant
-from graph.merging import merged, tell_everything
+from graph.merging import merged, names, read_names, tell_everything
 from tests.graph.hostile import CASCADE, FOLLOWERS, USERS, arrivals
 from tests.graph.test_delta import assert_alike
 
@@ -135,8 +135,25 @@ def test_chunks_that_tell_everything_are_told_apart() -> None:
     assert found.tolist() == [is_whole(chunk) for chunk in chunks] == [True, False, False, False, True, False, False]
 
 
-def test_a_chunk_of_another_cascade_is_left_alone() -> None:
-    (chunk, *_) = plain()
-    places = np.array([0]), np.array([len(chunk)]), np.array([0, 1])
-    assert merged(chunk, *places, ["d"]) == [None]
-    assert merged(chunk, *places, [CASCADE]) != [None]
+def test_chunks_say_whose_they_are() -> None:
+    data = b"".join(plain())
+    ends = np.cumsum([len(chunk) for chunk in plain()])
+    at, length = names(data, ends - [len(chunk) for chunk in plain()], ends)
+    assert read_names(data, at, length) == [CASCADE] * len(ends)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "why"),
+    [
+        (plain()[0][:20], "damaged"),
+        (plain()[0][:36], "damaged"),
+        (b"\x00" + plain()[0][1:], "damaged"),
+        (plain()[0].replace(CASCADE.encode(), b"\xff" * len(CASCADE.encode()), 1), "damaged"),
+        (b"\xff" + plain()[0][1:], "format 255 and this release reads up to 1"),
+    ],
+)
+def test_one_that_does_not_is_refused_with_the_reason(chunk: bytes, why: str) -> None:
+    starts, ends = np.array([0, len(plain()[0])]), np.cumsum([len(plain()[0]), len(chunk)])
+    data = plain()[0] + chunk
+    with pytest.raises(StateFormatError, match=why):
+        read_names(data, *names(data, starts, ends))

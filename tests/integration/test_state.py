@@ -21,8 +21,9 @@ from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
 from streams.changelog import changelog_topic
+from streams.changes import Changes
 from streams.cli import state as state_command
-from streams.partition import Changes, Partition
+from streams.partition import Partition
 from streams.replay import ReplayPlan, replay
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore

@@ -13,9 +13,10 @@ from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from graph import Cascade, Event
 from streams.answers import give_to_learners
+from streams.due import Due
 from streams.inference import ForecastService
 from streams.kept import Truth
-from streams.partition import Due, Partition
+from streams.partition import Partition
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord, score_records
 from streams.settings import Settings

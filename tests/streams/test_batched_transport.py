@@ -13,7 +13,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.batched_transport import BatchedTransport, folded
+from streams.batched_transport import FETCH_WAIT_MS, BatchedTransport, folded
+from streams.gathering import Gathering
+from tests.streams.test_gathering import Working
 
 EVENTS, CHANGELOG = "social.events", "app-segments-changelog"
 
@@ -29,20 +31,37 @@ class Consuming:
     def __init__(self, state_ends: dict[int, int]) -> None:
         app = faust.App("batched-transport-test", broker="kafka://127.0.0.1:1", web_enabled=False)
         app.topics._acking_topics.add(EVENTS)
-        app.transport = BatchedTransport(app, EVENTS, state_ends.get)
+        self.worker = Working()
+        app.transport = BatchedTransport(
+            app, EVENTS, state_ends.get, self._committed, Gathering(self.worker, 0.0, 1000)
+        )
         self.fetched: dict[TP, list[ConsumerRecord]] = {}
         self.delivered: list[Any] = []
+        self.accepts, self.accepted = True, dict[int, int]()
         self.consumer = app.transport.create_consumer(
             self._deliver, on_partitions_revoked=None, on_partitions_assigned=None
         )
+        self.thread = self.consumer._thread
         self.consumer._thread = self
+        self.consumer.flow_active = True
 
     async def _deliver(self, message: Any) -> None:
         self.delivered.append(message)
 
-    async def getmany(self, active: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord]]:
-        del active, timeout
-        return self.fetched
+    def _committed(self, partition: int, offset: int) -> None:
+        self.accepted[partition] = offset
+
+    def assignment(self) -> set[TP]:
+        return {TP(EVENTS, 0), TP(CHANGELOG, 0)}
+
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        del offsets
+        return self.accepts
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord]]:
+        del active_partitions, timeout
+        fetched, self.fetched = self.fetched, {}
+        return fetched
 
     async def messages(self, *records: ConsumerRecord) -> list[Any]:
         self.fetched = {}
@@ -69,6 +88,29 @@ async def test_a_message_carries_all_records_of_its_partition_and_the_offset_of_
     assert first.value == tuple(ours)
     assert (first.tp, first.offset, first.timestamp) == (TP(EVENTS, 0), 11, 1.511)
     assert second.value == (other,)
+
+
+async def test_what_comes_while_the_worker_is_busy_travels_with_what_came_before(consuming: Consuming) -> None:
+    def more() -> None:
+        consuming.fetched = {TP(EVENTS, 0): [record(EVENTS, 0, 8)], TP(EVENTS, 1): [record(EVENTS, 1, 3)]}
+
+    consuming.worker.busy_looks, consuming.worker.on_wait = 1, more
+    first, second = await consuming.messages(record(EVENTS, 0, 7))
+    assert first.value == (record(EVENTS, 0, 7), record(EVENTS, 0, 8))
+    assert second.value == (record(EVENTS, 1, 3),)
+
+
+async def test_what_was_gathered_of_partitions_that_moved_meanwhile_is_left_out(consuming: Consuming) -> None:
+    def move() -> None:
+        consuming.consumer.app.consumer_generation_id += 1
+
+    consuming.worker.busy_looks, consuming.worker.on_wait = 1, move
+    assert await consuming.messages(record(EVENTS, 0, 7)) == []
+
+
+async def test_a_broker_is_asked_to_wait_less_than_faust_would(consuming: Consuming) -> None:
+    client = consuming.thread._create_worker_consumer(consuming.consumer.transport)
+    assert client._fetch_max_wait_ms == FETCH_WAIT_MS
 
 
 async def test_other_topics_are_delivered_record_by_record(consuming: Consuming) -> None:
@@ -125,8 +167,19 @@ async def test_the_first_fetch_and_one_after_a_seek_leave_no_gap_that_holds_comm
         assert consumer._new_offset(message.tp) == last
 
 
+async def test_what_the_group_has_accepted_is_told_and_what_it_refused_is_not(consuming: Consuming) -> None:
+    """It refuses a worker that it has given up; a partition that moved is left out without a word."""
+    offsets = {TP(EVENTS, 0): 7, TP(EVENTS, 1): 8, TP(CHANGELOG, 0): 9}
+    consuming.accepts = False
+    assert not await consuming.consumer._commit(offsets)
+    assert consuming.accepted == {}
+    consuming.accepts = True
+    assert await consuming.consumer._commit(offsets)
+    assert consuming.accepted == {0: 7}
+
+
 def test_the_private_methods_of_faust_are_still_there() -> None:
     own = vars(BatchedTransport.Consumer)
-    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset"):
+    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset", "_commit", "_new_consumer_thread"):
         assert name in own
         assert asyncio.iscoroutinefunction(getattr(driver.Consumer, name)) is asyncio.iscoroutinefunction(own[name])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from streams.bench.stages import OTHER, shares_of
 
 MAIN = "main (streams/cli/main.py:65);BaseEventLoop._run_once (asyncio/base_events.py:1922)"
-INGEST = (
-    f"{MAIN};WorkerCore._ingest_partition (streams/worker.py:195);Partition.apply_records (streams/partition.py:139)"
-)
+INGEST = f"{MAIN};Intake._take_part (streams/intake.py:99);Partition.apply_records (streams/partition.py:139)"
 
 
 def test_a_stack_counts_for_the_innermost_stage() -> None:

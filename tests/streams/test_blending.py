@@ -12,9 +12,10 @@ from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from forecasters.intervals import ConformalIntervals
 from streams.blending import Round, calibrated
+from streams.due import Due
 from streams.inference import ForecastService
 from streams.learning import NOTHING
-from streams.partition import Due, Partition
+from streams.partition import Partition
 from tests.streams.conftest import Doubling, cascade_events
 from tests.streams.learning_engine import Tenfold, blend, learning_settings
 

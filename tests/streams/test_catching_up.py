@@ -9,7 +9,7 @@ import pytest
 from graph import Event
 from streams.settings import Settings
 from tests.streams.conftest import random_stream
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 
 async def made(events: Sequence[Event], settings: Settings, batch: int) -> tuple[Rig, dict[object, dict[str, object]]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.continuity import ASK_AGAIN_SECONDS, ASKS, Continuity
-from streams.partition import Record
+from streams.raw_record import Record
 
 
 def records(*offsets: int) -> list[Record]:

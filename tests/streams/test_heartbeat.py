@@ -21,13 +21,14 @@ from streams.heartbeat import GIVEN_UP_SECONDS, HeartbeatMetrics, Heartbeats
 from streams.inference import ForecastService
 from streams.metrics import WorkerMetrics
 from streams.outputs import DirectOutputs
-from streams.partition import Partition, Record
+from streams.partition import Partition
+from streams.raw_record import Record
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from streams.worker import WorkerCore
 from tests.streams.conftest import Doubling, cascade_events, random_stream
-from tests.streams.test_worker_core import Outbox, Tape, value
+from tests.streams.worker_rig import Outbox, Tape, value
 
 ENGINE = Settings(models=("doubling",), allowed_lateness_seconds=0, forecast_delay_seconds=60, inference_batch=8)
 
@@ -119,7 +120,7 @@ async def way() -> AsyncIterator[Way]:
     found = Way()
     await found.core.own({0})
     yield found
-    found.core._executor.shutdown()
+    await found.core.drain()
 
 
 async def test_a_heartbeat_of_a_quiet_partition_arrives_once_it_is_durable(way: Way) -> None:
@@ -146,7 +147,7 @@ async def test_it_has_arrived_when_what_was_due_before_it_is_out(way: Way) -> No
     await way.take()
     assert way.count("durable") == 1
     assert way.core.assigned[0].partition.has_due()
-    await way.core._see_heartbeats_out()
+    await way.core._publication.see_heartbeats_out()
     assert way.count("out") == 0, "forecasts that were due when it was taken in are still to be made"
     forecasting = asyncio.create_task(way.core.run_forecasts())
     await way.until(lambda: way.count("out") == 1)
@@ -159,7 +160,7 @@ async def test_what_is_noted_of_outputs_is_no_later_than_what_the_state_knows(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     await way.take(*cascade_events("live", now, []))
     await way.beat()
     await way.take()
@@ -168,7 +169,7 @@ async def test_what_is_noted_of_outputs_is_no_later_than_what_the_state_knows(
     now += ENGINE.idle_after_seconds + 100
     await way.core.tick()
     assert way.core.assigned[0].partition.watermark.value == now
-    await way.core._see_heartbeats_out()
+    await way.core._publication.see_heartbeats_out()
     again = Partition(0, ENGINE)
     SegmentLog(way.store).load(again)
     assert way.count("out") == 1
@@ -185,7 +186,7 @@ async def test_of_each_partition_one_is_on_its_way_at_a_time_and_one_that_is_los
     await way.beat()
     assert (len(way.lying), way.lost("unanswered")) == (2, 1)
     await way.take()
-    await way.core._see_heartbeats_out()
+    await way.core._publication.see_heartbeats_out()
     assert way.count("out") == 1, "the one that was given up counts no more"
 
 
@@ -195,7 +196,7 @@ async def test_one_of_another_worker_is_passed_over(way: Way) -> None:
     await asyncio.sleep(0.01)
     way.lying = other.lying
     await way.take()
-    await way.core._see_heartbeats_out()
+    await way.core._publication.see_heartbeats_out()
     assert (way.count("durable"), way.count("out")) == (0, 0)
 
 
@@ -205,7 +206,7 @@ async def test_a_partition_that_is_let_go_has_none(way: Way) -> None:
     assert way.success() is None
     await way.core.own({0})
     await way.take()
-    await way.core._see_heartbeats_out()
+    await way.core._publication.see_heartbeats_out()
     assert way.count("out") == 0
 
 
@@ -235,7 +236,7 @@ async def test_one_that_kafka_does_not_take_is_followed_by_another(way: Way) -> 
 
 async def test_heartbeats_end_no_idleness(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_700_000_000.0
-    monkeypatch.setattr("streams.worker.time.time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     await way.take(*cascade_events("live", now - 10, [5.0]))
     for _ in range(60):
         now += ENGINE.idle_after_seconds / 3

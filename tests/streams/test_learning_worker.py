@@ -15,7 +15,7 @@ from streams.learned import Learned
 from streams.score_board import FAMILIES
 from streams.scores import ScoreRecord
 from tests.streams.learning_engine import HOUR, blend, learning_settings, long_stream, play, service
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 
 def scores_of(rig: Rig) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasters.base import Forecaster
+from streams.due import Due
 from streams.lineup import Lineup, Role, Seat, Tenure
-from streams.partition import Due
 from tests.streams.conftest import Doubling
 
 

@@ -13,16 +13,18 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from graph import Event, Kind
+from streams.changes import Fate
+from streams.due import Skipped
 from streams.forecast_file import forecast_events
 from streams.inference import ForecastService
-from streams.partition import Fate, Partition, Skipped
+from streams.partition import Partition
 from streams.scores import ScoreRecord
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
 from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import Made, drain, settings
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 YEAR = 365 * 86_400.0
 

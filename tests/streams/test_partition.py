@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
-from streams.partition import Due, Fate, Partition, Record, Skipped
+from streams.changes import Fate
+from streams.due import Due, Skipped
+from streams.partition import Partition
 from streams.priority import Claim
+from streams.raw_record import Record
 from streams.records import ForecastRecord
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streams.readiness import Stage, look, show
 from streams.settings import Settings
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 
 @dataclass

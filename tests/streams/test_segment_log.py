@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from graph import Event, Kind
 from streams import segment_log, segment_parts
-from streams.partition import Fate, Partition
+from streams.changes import Fate
+from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
-from streams.segments import KEY, in_order
 from streams.settings import Settings
 from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.test_partition import drain, settings
@@ -204,35 +204,92 @@ def test_a_write_that_the_earlier_owner_had_in_flight_is_ignored_too() -> None:
     assert state_of(again) == state_of(owner)
 
 
-def test_in_order_keeps_each_owners_part() -> None:
-    keys = [(1, 0), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (4, 3), (4, 4)]
-    found = in_order((KEY.pack(*key), b"") for key in reversed(keys))
-    assert [key[:2] for key in found] == [(1, 0), (1, 1), (2, 2), (4, 3), (4, 4)]
+def test_two_owners_that_did_not_see_each_other_leave_one_whole_state() -> None:
+    """Kafka is cut off in a rebalance: one opens an epoch without the segment that only the other's disk has, and the
+    other opens the same epoch upon it."""
+    config = settings()
+    events = random_stream(7)
+    on_disk = MemorySegmentStore()
+    former, former_log = recovered(on_disk, config)
+    asyncio.run(feed(former, former_log, events[:40], 10))
+    in_kafka = MemorySegmentStore(on_disk.segments)
+    asyncio.run(feed(former, former_log, events[:50], 10, start=40))  # not acknowledged
+    other, other_log = recovered(in_kafka, config)
+    owner, owner_log = recovered(on_disk, config)
+    assert other_log.epoch == owner_log.epoch
+    asyncio.run(feed(other, other_log, events[:60], 20, start=40))
+    asyncio.run(feed(owner, owner_log, events, 10, start=50))
+    both = MemorySegmentStore({**in_kafka.segments, **on_disk.segments})
+    again, again_log = recovered(both, config)
+    assert state_of(again) == state_of(owner)
+    assert again_log.next_offset == len(events)
 
 
-def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 20_000)
-    config = settings(horizon_seconds=600.0, retention_grace_seconds=60.0, forecast_delay_seconds=30.0)
-    events = sorted(
+def days(seeds: int) -> list[Event]:
+    """Cascades that live for ten minutes, ten minutes after each other."""
+    return sorted(
         (
             event
-            for seed in range(30)
+            for seed in range(seeds)
             for event in shifted(random_stream(seed, cascades=30, span=600.0), seed, 600.0 * seed)
         ),
         key=lambda event: event.time,
     )
+
+
+SHORT_LIVES = settings(horizon_seconds=600.0, retention_grace_seconds=60.0, forecast_delay_seconds=30.0)
+
+
+def test_what_is_cleaned_goes_once_a_commit_tells_that_the_log_was_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was paused, and wakes and cleans, takes nothing from the owner that came meanwhile."""
+    monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 20_000)
+    events = days(20)
+    in_kafka = MemorySegmentStore()
+    paused, paused_log = Partition(0, SHORT_LIVES), SegmentLog(in_kafka, shared=True)
+    asyncio.run(paused_log.recover(paused))
+
+    async def live(partition: Partition, log: SegmentLog, start: int, end: int, *, commits: bool) -> None:
+        for at in range(start, end, 50):
+            changes = partition.apply_events(events[at : at + 50])
+            drain(partition)
+            await log.append(partition, changes, at + 50)
+            if commits:
+                log.committed(at + 50)
+
+    half = len(events) // 100 * 50
+    asyncio.run(live(paused, paused_log, 0, half, commits=True))
+    asyncio.run(paused_log._delete_condemned())  # what the last commit allows
+    counted_on = set(in_kafka.segments)
+    owner_store = MemorySegmentStore(in_kafka.segments)
+    owner, owner_log = Partition(0, SHORT_LIVES), SegmentLog(owner_store, shared=True)
+    asyncio.run(owner_log.recover(owner))
+    cleaned = next(iter(paused_log._segments))
+    asyncio.run(live(paused, paused_log, half, half + 300, commits=False))
+    assert cleaned not in paused_log._segments, "the test must have made it clean"
+    assert counted_on <= set(in_kafka.segments)
+    written = {key: value for key, value in owner_store.segments.items() if key not in counted_on}
+    again, _ = recovered(MemorySegmentStore({**in_kafka.segments, **written}), SHORT_LIVES)
+    assert state_of(again) == state_of(owner)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
+    monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 20_000)
+    events = days(30)
     store = MemorySegmentStore()
-    partition, log = recovered(store, config)
+    partition, log = Partition(0, SHORT_LIVES), SegmentLog(store, shared=shared)
+    asyncio.run(log.recover(partition))
     written = 0
     for at in range(0, len(events), 50):
         changes = partition.apply_events(events[at : at + 50])
         drain(partition)
         written += asyncio.run(log.append(partition, changes, at + 50))
+        log.committed(at + 50)
     stored = sum(map(len, store.segments.values()))
     assert log.stored_bytes == stored
     assert stored < max(20_000 * 1.5, 3 * log.needed_bytes)
     assert written > 4 * stored, "the test must have made the log turn over"
-    again, again_log = recovered(MemorySegmentStore(store.segments), config)
+    again, again_log = recovered(MemorySegmentStore(store.segments), SHORT_LIVES)
     assert state_of(again) == state_of(partition)
     assert again_log.needed_bytes == log.needed_bytes
     # What left is still known after its segment is gone: a straggler does not start it anew.

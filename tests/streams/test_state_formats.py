@@ -101,7 +101,7 @@ LARGE = Segment(
 
 def test_a_newer_format_is_refused_with_both_numbers() -> None:
     newer = pack(Segment(STATE_VERSION + 1, 0.0, 0.0, 0, Chunks(), Waiting(), []))
-    with pytest.raises(StateError, match=r"format 4 and this version reads up to 3: run the version that wrote it"):
+    with pytest.raises(StateError, match=r"format 5 and this version reads up to 4: run the version that wrote it"):
         unpack(newer)
 
 
@@ -130,7 +130,12 @@ def test_a_key_that_no_worker_wrote_is_damaged_state() -> None:
 
 def test_columns_that_do_not_fit_together_are_damaged_state() -> None:
     """A checksum tells flipped bits, not what a faulty writer made."""
-    for column, content in (("cascades", ["c"]), ("indexes", b"\x00" * 15), ("lengths", b""), ("data", b"dat")):
+    for column, content in (
+        ("names", msgspec.Raw(b"\x91\xa1c")),
+        ("indexes", b"\x00" * 15),
+        ("lengths", b""),
+        ("data", b"dat"),
+    ):
         chunks = Chunks.of([Chunk("c", 7, b"data"), Chunk("d", 9, b"more")])
         msgspec.structs.force_setattr(chunks, column, content)
         with pytest.raises(StateError, match="damaged"):

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.stack_dump import task_stacks, thread_stacks
 from streams.systemd import notify
 from streams.watchdog import PAUSE_SECONDS, Judge, Limits, Observation
 from streams.watchdog_thread import EXIT_STALLED, Watchdog
 from tests.streams.conftest import random_stream
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 LIMITS = Limits(loop_seconds=60.0, stall_seconds=300.0)
 

@@ -17,7 +17,7 @@ from streams.lineup_loading import LineupLoader, Refusal, SeatPlan
 from streams.model_watch import ModelWatch
 from streams.settings import Settings
 from tests.streams.conftest import Doubling, random_stream
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 
 def version(number: str) -> Doubling:
@@ -49,7 +49,7 @@ async def test_a_swap_under_way_loses_and_repeats_no_forecast(engine_settings: S
         nonlocal swaps
         while True:
             swaps += 1
-            rig.core._service.lineup = Lineup.of([version(str(swaps))])
+            rig.service.lineup = Lineup.of([version(str(swaps))])
             await asyncio.sleep(0.003)
 
     swapping = asyncio.create_task(swap_often())
@@ -67,11 +67,11 @@ async def test_a_batch_ends_with_the_models_it_began_with(engine_settings: Setti
         """Is replaced while it forecasts."""
 
         def forecast(self, examples: Sequence[Example]) -> Forecasts:
-            rig.core._service.lineup = Lineup.of([version("2"), version("3")])
+            rig.service.lineup = Lineup.of([version("2"), version("3")])
             return super().forecast(examples)
 
     rig = Rig(engine_settings)
-    rig.core._service.lineup = Lineup.of([Swapping(), version("also-1")])
+    rig.service.lineup = Lineup.of([Swapping(), version("also-1")])
     await rig.core.own({0})
     await rig.play(random_stream(32), 1)
     by_forecast: dict[tuple[object, object], set[object]] = {}
@@ -92,7 +92,7 @@ async def test_a_promotion_from_an_event_time_is_the_same_everywhere(engine_sett
     assert all((as_of >= since) == (number == "2") for as_of, number in wanted.values())
     for partitions in (1, 3):
         rig = Rig(engine_settings)
-        rig.core._service.lineup = from_time(since)
+        rig.service.lineup = from_time(since)
         await rig.core.own(set(range(partitions)))
         await rig.play(events, partitions)
         found = {str(r["id"]): (r["as_of"], r["model_version"]) for r in rig.outbox.forecasts()}
@@ -102,7 +102,7 @@ async def test_a_promotion_from_an_event_time_is_the_same_everywhere(engine_sett
 async def test_challengers_are_published_apart_and_the_counts_add_up(engine_settings: Settings) -> None:
     events = random_stream(34)
     rig = Rig(engine_settings)
-    rig.core._service.lineup = Lineup.of([version("1")], [version("2")])
+    rig.service.lineup = Lineup.of([version("1")], [version("2")])
     await rig.core.own({0, 1})
     await rig.play(events, 2)
     main = rig.outbox.forecasts()
@@ -126,7 +126,7 @@ async def test_a_challenger_that_fails_costs_no_champions_forecast(engine_settin
     broken.version = "2"
     events = random_stream(35)
     rig = Rig(engine_settings)
-    rig.core._service.lineup = Lineup.of([version("1")], [broken])
+    rig.service.lineup = Lineup.of([version("1")], [broken])
     await rig.core.own({0})
     await rig.play(events, 1)
     made = rig.total("cascadecast_forecasts_made_total")
@@ -149,7 +149,7 @@ async def test_events_and_forecasts_go_on_while_a_version_is_loaded(engine_setti
     rig = Rig(engine_settings)
     await rig.core.own({0})
     loader = SlowLoader(engine_settings)
-    watching = asyncio.create_task(ModelWatch(loader, rig.core._service, rig.metrics).run(0.001))
+    watching = asyncio.create_task(ModelWatch(loader, rig.service, rig.metrics).run(0.001))
     await asyncio.to_thread(loader.entered.wait, 30.0)
     events = random_stream(36)
     await rig.play(events, 1)

@@ -163,8 +163,10 @@ async function detail() {
 
 function drawDetail(found) {
   const about = [found.source, found.lang, found.followers === null ? null : `${count(found.followers)} followers`, found.verified ? "verified author" : null, found.withdrawn ? "withdrawn" : null];
-  text($("facts"), [...about.filter(Boolean), summary(found)].join(". "));
-  $("chart").replaceChildren(growthChart(found));
+  const behind = found.age_seconds - Math.max(...found.forecasts.map((one) => one.as_of - found.root_time));
+  const old = behind > STALE_SECONDS && Number.isFinite(behind) ? ` The forecasts are ${duration(behind)} old.` : "";
+  text($("facts"), [about.filter(Boolean).join(", "), `${summary(found)}${old}`].filter(Boolean).join(" · "));
+  $("chart").replaceChildren(growthChart(found, $("chart").clientWidth));
   $("legend").replaceChildren(legend("observed", "observed"), ...found.forecasts.map((one, number) => legend(`expected m${number % 5}`, `${one.model} ${one.model_version}`)));
   $("forecast-rows").replaceChildren(...found.forecasts.map((one) => {
     const line = document.createElement("tr"), head = document.createElement("th");
@@ -187,7 +189,7 @@ function drawDetail(found) {
   }));
   $("tree").replaceChildren(treeDrawing(found.tree));
   const shown = found.tree.ages.length;
-  text($("tree-caption"), shown < found.tree.nodes ? `Who reshared whom: the first ${count(shown)} of ${count(found.tree.nodes)}` : "Who reshared whom");
+  text($("tree-caption"), shown < found.tree.nodes ? `Who reshared whom; age runs to the right; the first ${count(shown)} of ${count(found.tree.nodes)}` : "Who reshared whom; age runs to the right");
 }
 
 function legend(kind, name) {

@@ -25,14 +25,14 @@ export function duration(seconds) {
 
 function ticks(top, wanted) {
   const raw = top / wanted, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= raw);
+  const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= raw && Number.isInteger(n));
   const found = [];
   for (let at = 0; at <= top; at += step) found.push(at);
   return found;
 }
 
-function clock(hours) {
-  const step = [1, 2, 3, 4, 6, 12, 24, 48, 168].find((n) => hours / n <= 8) ?? hours / 8;
+function clock(hours, wanted) {
+  const step = [1, 2, 3, 4, 6, 8, 12, 24, 48, 168].find((n) => hours / n <= wanted) ?? hours / wanted;
   return Array.from({ length: Math.floor(hours / step) + 1 }, (_, number) => number * step);
 }
 
@@ -45,15 +45,16 @@ function fan(forecast) {
   return [...upper, ...lower.reverse()];
 }
 
-export function growthChart(detail) {
-  const width = 640, height = 300, left = 58, bottom = 28, right = 22, top = 8;
+// As wide as its place, so that its words are as large on a telephone as elsewhere.
+export function growthChart(detail, width) {
+  const height = Math.max(200, Math.round(width * 0.45)), left = 58, bottom = 28, right = 22, top = 8;
   const horizon = detail.horizon_seconds;
   const first = detail.forecasts[0];
   const largest = Math.max(1, detail.observed, first ? first.high : 0, ...detail.forecasts.map((one) => one.expected)) * 1.05;
   const x = (age) => left + ((width - left - right) * Math.min(age, horizon)) / horizon;
   const y = (size) => height - bottom - ((height - bottom - top) * size) / largest;
   const place = (points) => points.map(([age, size]) => [x(age), y(size)]);
-  const hours = clock(horizon / 3600), sizes = ticks(largest, 4);
+  const hours = clock(horizon / 3600, width < 480 ? 4 : 8), sizes = ticks(largest, 4);
   const chart = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": summary(detail), width: "100%" });
   for (const size of sizes) {
     chart.append(element("line", { class: "axis", x1: left, x2: width - right, y1: y(size), y2: y(size) }));

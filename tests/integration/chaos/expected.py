@@ -14,10 +14,11 @@ import msgspec
 from graph import Event, Kind
 from streams.alerts.records import AlertRecord
 from streams.alerts.rule_file import load_rules
+from streams.changes import Fate
 from streams.forecast_file import forecast_events
 from streams.inference import load_service
 from streams.murmur2 import partition_of
-from streams.partition import Fate, Partition
+from streams.partition import Partition
 from streams.records import ForecastRecord
 from streams.scores import ScoreRecord
 from streams.settings import Settings

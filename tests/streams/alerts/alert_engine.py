@@ -15,8 +15,9 @@ from streams.alerts.records import AlertRecord, AlertState, Severity
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
 from streams.answers import give_to_learners
+from streams.due import Due
 from streams.inference import ForecastService
-from streams.partition import Due, Partition
+from streams.partition import Partition
 from streams.segment_log import SegmentLog
 from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings

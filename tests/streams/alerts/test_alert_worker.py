@@ -23,7 +23,7 @@ from streams.outputs import SupersededError
 from tests.streams.alerts.alert_engine import EVERYTHING
 from tests.streams.alerts.test_alert_engine import hostile_stream
 from tests.streams.learning_engine import learning_settings, long_stream, service
-from tests.streams.test_worker_core import Rig, value
+from tests.streams.worker_rig import Rig, value
 
 
 class AlertRig(Rig):
@@ -31,7 +31,7 @@ class AlertRig(Rig):
 
     def __init__(self, config: Any, rules: RuleSet) -> None:
         super().__init__(config, service(config))
-        self.core._rules.current = rules
+        self.rules.current = rules
         self.metrics.show_rules(rules)
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ async def test_an_open_alert_ends_when_its_rule_is_taken_from_a_worker_at_rest()
     rig = AlertRig(config, EVERYTHING)
     await rig.core.own({0})
     forecasting = asyncio.create_task(rig.core.run_forecasts())
-    from streams.partition import Record
+    from streams.raw_record import Record
 
     records = [Record(msgspec.json.encode(e), e.cascade.encode(), None, n, 0.0) for n, e in enumerate(events)]
     await rig.core.ingest({0: records}, "social.events")
@@ -100,7 +100,7 @@ async def test_an_open_alert_ends_when_its_rule_is_taken_from_a_worker_at_rest()
     open_now = rig.core.assigned[0].partition.alerts.open_now()
     assert open_now
     before = len(rig.alerts())
-    rig.core._rules.current = RuleSet()
+    rig.rules.current = RuleSet()
     rig.core.rules_changed()
     await asyncio.sleep(0.05)
     await rig.core.drain()

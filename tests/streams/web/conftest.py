@@ -14,14 +14,14 @@ from aiohttp.test_utils import TestServer
 from graph import Event
 from streams.murmur2 import partition_of
 from streams.page_access import may_read
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from streams.web.access import Access
 from streams.web.live import LiveAnswers
 from streams.web.peers import Peers
 from streams.web.reader import LiveReader
 from streams.web.routes import add_routes
-from tests.streams.test_worker_core import Rig
+from tests.streams.worker_rig import Rig
 
 PARTITIONS = 4
 

@@ -15,7 +15,7 @@ from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleSet
 from streams.murmur2 import partition_of
-from streams.partition import Record
+from streams.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.web.conftest import PARTITIONS, site
@@ -83,7 +83,7 @@ async def test_the_list_may_be_of_one_source(engine_settings: Settings) -> None:
 async def test_a_post_with_an_alert_says_so(engine_settings: Settings) -> None:
     async with site(engine_settings) as here:
         rule = Rule("large", (Condition(Quantity.EXPECTED, 20.0, 10.0),), update_factor=100.0)
-        here.rig.core._rules.current = RuleSet((rule,))
+        here.rig.rules.current = RuleSet((rule,))
         await here.take(fast_and_slow(), START + 2000)
         _, top = await get(here.url("/api/v1/cascades"))
         assert {post["cascade"]: post["alerts"] for post in top["cascades"]} == {"fast": ["large"], "slow": []}

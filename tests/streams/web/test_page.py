@@ -168,6 +168,23 @@ async def test_axe_finds_nothing(scheme: str, viewport: dict[str, int], chrome: 
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [360, 768])
+async def test_nothing_is_cut_off_and_the_words_of_the_chart_can_be_read(
+    width: int, chrome: Browser, here: Site
+) -> None:
+    page = await opened(chrome, here.url("/"), viewport={"width": width, "height": 800})
+    await expect(page.locator("#rows tr")).to_have_count(30)
+    assert await page.evaluate(
+        "document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth"
+    )
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.locator("#rows tr a").first.click()
+    await expect(page.locator("#chart text").first).to_be_visible()
+    drawn = "[...document.querySelectorAll('#chart text')].map((one) => one.getBoundingClientRect().height)"
+    assert min(await page.evaluate(drawn)) >= 12
+    await expect(page.locator("#detail")).to_be_in_viewport()
+
+
 async def test_it_is_painted_at_once_and_small(chrome: Browser, here: Site) -> None:
     page = await opened(chrome, here.url("/"), viewport=DESK)
     await expect(page.locator("#rows tr")).to_have_count(30)
