@@ -181,12 +181,18 @@ def _wait_until_known(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
 
 
 def partition_count(bootstrap_servers: str, topic: str) -> int:
-    """How many partitions a topic has. Raises `KafkaUnreachableError`, or `TopicsError` if it is missing."""
+    """How many partitions a topic of events has. Raises `KafkaUnreachableError`, or `TopicsError` if it is missing."""
     _, metadata = connect(bootstrap_servers)
     found = metadata.topics.get(topic)
     if found is None:
-        raise TopicsError(f"topic {topic} does not exist at {bootstrap_servers}: cascadecast topics create")
+        mend = create_command(topic.removesuffix(".events"))
+        raise TopicsError(f"topic {topic} does not exist at {bootstrap_servers}: {mend}")
     return len(found.partitions)
+
+
+def create_command(prefix: str) -> str:
+    """What creates the topics of an installation, to be told where they are missing."""
+    return "cascadecast topics create" + ("" if prefix == DEFAULT_PREFIX else f" --topic-prefix {prefix}")
 
 
 def source_layout(bootstrap_servers: str, prefix: str, security: KafkaSecurity | None = None) -> tuple[int, int]:
@@ -197,8 +203,7 @@ def source_layout(bootstrap_servers: str, prefix: str, security: KafkaSecurity |
     _, metadata = connect(bootstrap_servers, security)
     missing = [spec.name for spec in declared_topics(prefix=prefix) if spec.name not in metadata.topics]
     if missing:
-        option = "" if prefix == DEFAULT_PREFIX else f" --topic-prefix {prefix}"
-        raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: cascadecast topics create{option}")
+        raise TopicsError(f"{bootstrap_servers} lacks {', '.join(missing)}: {create_command(prefix)}")
     partitions = metadata.topics[f"{prefix}.events"].partitions
     return len(partitions), min(len(partition.replicas) for partition in partitions.values())
 

@@ -217,4 +217,6 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(kafka: EmbeddedBroker, topic_
     without_topics = Deliverer(absent, tmp_path, targets).run()
     assert without_topics.returncode == 2
     assert without_topics.stderr.count("\n") == 1
-    assert f"lacks {topic_prefix}.alerts: cascadecast topics create" in without_topics.stderr
+    assert (
+        f"lacks {topic_prefix}.alerts: cascadecast topics create --topic-prefix {topic_prefix}" in without_topics.stderr
+    )

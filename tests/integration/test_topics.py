@@ -142,7 +142,7 @@ def test_the_check_command_says_what_is_wrong_and_ends_with_1(kafka: EmbeddedBro
 def test_a_missing_topic_and_an_impossible_request_are_the_users_errors(
     kafka: EmbeddedBroker, topic_prefix: str
 ) -> None:
-    with pytest.raises(TopicsError, match="cascadecast topics create"):
+    with pytest.raises(TopicsError, match=f"cascadecast topics create --topic-prefix {topic_prefix}$"):
         partition_count(kafka.bootstrap_servers, f"{topic_prefix}.events")
     with pytest.raises(TopicsError, match=f"refused topic {topic_prefix}"):
         create_topics(kafka.bootstrap_servers, declared_topics(1, replication=5, prefix=topic_prefix))

@@ -23,7 +23,7 @@ from streams.alerts.delivery.senders import new_sender
 from streams.alerts.delivery.targets_file import NamedTarget, TargetsFile
 from streams.kafka_clients import connect
 from streams.settings import Settings
-from streams.topics import TopicsError
+from streams.topics import TopicsError, create_command
 
 log = structlog.get_logger("cascadecast.delivery")
 
@@ -47,7 +47,7 @@ def alert_partitions(settings: Settings) -> int:
     for name in ("alerts", "dead-letters"):
         topic = f"{settings.topic_prefix}.{name}"
         if topic not in metadata.topics:
-            raise TopicsError(f"{settings.bootstrap_servers} lacks {topic}: cascadecast topics create")
+            raise TopicsError(f"{settings.bootstrap_servers} lacks {topic}: {create_command(settings.topic_prefix)}")
     return len(metadata.topics[f"{settings.topic_prefix}.alerts"].partitions)
 
 
