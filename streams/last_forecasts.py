@@ -29,6 +29,10 @@ class LastForecasts:
         if len(self._known) > self._remembered:
             del self._known[next(iter(self._known))]
 
+    def forget(self, cascade: str) -> None:
+        """A post left memory: it will not be forecast again."""
+        self._known.pop(cascade, None)
+
     def get(self, cascade: str) -> LastForecast | None:
         """The last forecast of a post, if it is remembered."""
         return self._known.get(cascade)

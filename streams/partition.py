@@ -200,6 +200,7 @@ class Partition:
         for cascade in leaving:
             changes.left.append((cascade.id, until))
             changes.departed.append(cascade)
+            self._last_forecasts.forget(cascade.id)
             grown_out = self.store.leaves_at(cascade) < until
             self.learner.let_go(cascade, grown_out=grown_out)
             self.alerts.let_go(cascade, self._reached(), grown_out=grown_out)

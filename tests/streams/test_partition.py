@@ -171,6 +171,21 @@ def test_a_cascade_leaves_after_its_retention_but_not_before_its_forecasts_are_o
     assert partition.apply_events(cascade_events("c", 1000.0, [20.0])).fates == {Fate.LATE: 2}
 
 
+def test_a_cascade_that_left_leaves_no_forecast_behind() -> None:
+    """A worker that runs for weeks would remember the last ones of tens of thousands of posts that are gone."""
+    partition = Partition(0, settings())
+    start = 1_700_000_000.0
+    partition.apply_events(cascade_events("c", start, [10.0]))
+    partition.watermark.advance_to(start + 100.0)
+    (due,) = partition.take_due(10)
+    partition.tell_alerts({(due.cascade, due.as_of): forecast_of(due, 80.0)})
+    partition.published(due)
+    assert partition._last_forecasts.get("c") is not None
+    partition.watermark.advance_to(start + settings().retention_seconds + 11)
+    assert [cascade for cascade, _ in partition.apply_events(()).left] == ["c"]
+    assert partition._last_forecasts.get("c") is None
+
+
 def test_unforecast_since_is_the_oldest_forecast_not_yet_out() -> None:
     partition = Partition(0, settings(minimum_observed=0))
     assert partition.unforecast_since() == -math.inf

@@ -116,3 +116,6 @@ def test_the_last_forecast_of_those_forecast_last_is_remembered() -> None:
     assert last.get("b") is None, "it was forecast the longest time ago"
     assert last.get("a") == LastForecast(11.0, 3)
     assert last.get("c") == LastForecast(30.0, 4)
+    last.forget("c")
+    last.forget("never")
+    assert last.get("c") is None
