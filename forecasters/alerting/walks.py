@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.alerting.growth_curves import GrowthCurves, Ints
+from forecasters.alerting.ranker import YOUNG
 from forecasters.alerting.standing import ranks
 from forecasters.alerting.today import trailing_counts
 
@@ -19,8 +20,8 @@ EACH_UNTIL: Final = 10
 GROWTH_BETWEEN_LOOKS: Final = 1.1
 """The ranker looks at each of the first ten reposts of a post, then whenever it grew by a tenth; today's rules look at
 every repost. Its lead is so measured a little short."""
-YOUNGEST_SECONDS: Final = 60.0
-"""Before a minute the ranker, which is trained from there on, is not asked."""
+YOUNGEST_SECONDS: Final = YOUNG.youngest_seconds
+"""Before, the ranker is not asked: it has learned from no younger posts, and what it would say of them is chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +78,7 @@ def looks(curves: GrowthCurves, posts: Ints) -> tuple[Ints, Floats]:
         at = at + 1 if at < EACH_UNTIL else int(np.ceil(at * GROWTH_BETWEEN_LOOKS))
     chosen = places[wanted[ordinals]]
     ages = np.maximum(np.nextafter(curves.ages[chosen], np.inf), YOUNGEST_SECONDS)
-    # Reposts of the first minute make one look, at its end.
+    # Reposts before the youngest age make one look, at it.
     of = curves.posts[chosen]
     last = np.append((of[1:] != of[:-1]) | (ages[1:] != ages[:-1]), [True] if len(of) else [])
     return of[last.astype(bool)], ages[last.astype(bool)]

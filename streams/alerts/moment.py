@@ -20,7 +20,7 @@ RATE_SECONDS: Final = 3600.0
 SHORTEST_RATE_SECONDS: Final = 60.0
 """Three reshares in the first second are no rate of ten thousand an hour."""
 
-YOUNGEST_RANKED_SECONDS: Final = 60.0
+YOUNGEST_RANKED_SECONDS: Final = 120.0
 """The ranker has seen no younger posts."""
 
 

@@ -11,7 +11,15 @@ from forecasters.alerting import GrowthCurves
 from forecasters.alerting.lead_times import operate, threshold_of_alerts, threshold_of_precision
 from forecasters.alerting.standing import ranks
 from forecasters.alerting.today import best_window, counts, rates
-from forecasters.alerting.walks import Walk, count_walk, half_ages, looks, rank_walk, rate_walk
+from forecasters.alerting.walks import (
+    YOUNGEST_SECONDS,
+    Walk,
+    count_walk,
+    half_ages,
+    looks,
+    rank_walk,
+    rate_walk,
+)
 from graph import Event, Kind
 from tests.forecasters.alerting.posts import HORIZON, busy_day, curves_of, post
 from tests.forecasters.cascades import START
@@ -103,15 +111,15 @@ def test_no_lower_threshold_is_as_precise(posts: list[tuple[int, bool]], precisi
     assert found == min(precise, default=None)
 
 
-def test_the_ranker_looks_after_reposts_and_not_before_a_minute() -> None:
+def test_the_ranker_looks_after_reposts_and_not_before_it_has_learned() -> None:
     curves = curves_of(post("p", [float(20 * i) for i in range(1, 41)]))
     posts, ages = looks(curves, np.array([0]))
     assert set(posts.tolist()) == {0}
-    assert ages[0] == 60.0  # the reposts of the first minute, one look
+    assert ages[0] == YOUNGEST_SECONDS == 120.0  # the reposts of the first two minutes, one look
     assert (np.diff(ages) > 0).all()
     seen = curves.counts(posts, ages)
-    assert seen[:9].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 10]
-    assert (seen[9:] <= np.ceil(1.1 * seen[8:-1])).all()
+    assert seen[:6].tolist() == [5, 6, 7, 8, 9, 10]
+    assert (seen[6:] <= np.ceil(1.1 * seen[5:-1])).all()
 
 
 def test_a_walk_without_posts_alerts_for_nobody() -> None:

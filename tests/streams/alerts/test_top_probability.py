@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasters.alerting import AlertRanker, GrowthCurves, stage
+from forecasters.alerting import AlertRanker, GrowthCurves, stage, walks
+from forecasters.alerting.ranker import YOUNG
 from forecasters.alerting.ranker_training import RankerPlan, train_ranker
 from forecasters.model_store import ModelStore
 from graph import Cascade, Event
@@ -60,6 +61,10 @@ def rules(ranker: AlertRanker) -> RuleSet:
     asked = RuleRanker("ranker@1", ranker.horizon_seconds, ranker.shares, ranker)
     condition = at_least(Quantity.TOP_PROBABILITY, BOUND, None, SHARE)
     return RuleSet((rule("top", condition),), ranker=asked)
+
+
+def test_nobody_asks_of_posts_younger_than_it_has_learned_from() -> None:
+    assert YOUNGEST_RANKED_SECONDS == walks.YOUNGEST_SECONDS == YOUNG.youngest_seconds
 
 
 def stream(posts: list[Cascade]) -> list[Event]:
