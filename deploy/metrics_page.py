@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from streams.metrics import WorkerMetrics
-from streams.score_board import FAMILIES
+from streams.scoring.board import FAMILIES
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 

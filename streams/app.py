@@ -12,41 +12,41 @@ from typing import Any, Final
 import faust
 import structlog
 
-from streams import huge_pages
 from streams.alerts.rule_file import load_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook
-from streams.batched_transport import BatchedTransport, Fetched
-from streams.control_records import read_control
-from streams.event_ends import KafkaEventEnds
-from streams.faust_clients import (
+from streams.engine.inference import ForecastService
+from streams.engine.lineup_loading import LineupLoader
+from streams.engine.raw_record import Record
+from streams.kafka.control_records import read_control
+from streams.kafka.event_ends import KafkaEventEnds
+from streams.kafka.groups import committed_reader
+from streams.metrics import WorkerMetrics
+from streams.settings import Settings
+from streams.supervision.watchdog import Limits
+from streams.supervision.watchdog_thread import Watchdog
+from streams.web.access import Access
+from streams.web.live import LiveAnswers
+from streams.web.pages import add_pages
+from streams.web.peers import Peers, advertised_url
+from streams.web.reader import LiveReader
+from streams.web.routes import add_routes
+from streams.web.tokens import may_read
+from streams.worker import huge_pages
+from streams.worker.batched_transport import BatchedTransport, Fetched
+from streams.worker.core import IDLE_CHECK_SECONDS, WorkerCore
+from streams.worker.faust_clients import (
     MAX_REQUEST_BYTES,
     FaustOwners,
     FaustPublisher,
     FaustSource,
     transactional_producers,
 )
-from streams.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
-from streams.gathering import Gathering
-from streams.heartbeat import Heartbeats
-from streams.inference import ForecastService
-from streams.kafka_groups import committed_reader
-from streams.lineup_loading import LineupLoader
-from streams.metrics import WorkerMetrics
-from streams.model_watch import ModelWatch
-from streams.outputs import TransactionalOutputs
-from streams.page_access import may_read
-from streams.pages import add_pages
-from streams.raw_record import Record
-from streams.settings import Settings
-from streams.watchdog import Limits
-from streams.watchdog_thread import Watchdog
-from streams.web.access import Access
-from streams.web.live import LiveAnswers
-from streams.web.peers import Peers, advertised_url
-from streams.web.reader import LiveReader
-from streams.web.routes import add_routes
-from streams.worker import IDLE_CHECK_SECONDS, WorkerCore
+from streams.worker.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
+from streams.worker.gathering import Gathering
+from streams.worker.heartbeat import Heartbeats
+from streams.worker.model_watch import ModelWatch
+from streams.worker.outputs import TransactionalOutputs
 
 log = structlog.get_logger("cascadecast.app")
 
@@ -141,7 +141,7 @@ def build_app(
         value_type=bytes,
         partitions=partitions,
         options=dict(ROCKSDB_OPTIONS),
-        help="Delta segments of the live cascades; see streams/segment_log.py",
+        help="Delta segments of the live cascades; see streams/state/log.py",
     )
     metrics = WorkerMetrics()
     book = RuleBook()

@@ -245,7 +245,7 @@ def check_models() -> Finding:
 
 def check_broker(bootstrap_servers: str) -> Finding:
     """Whether a Kafka answers."""
-    from streams.kafka_clients import connect
+    from streams.kafka.clients import connect
 
     try:
         _, metadata = connect(bootstrap_servers)

@@ -19,17 +19,17 @@ from graph import Departure, RejectReason
 from streams.alerts.records import AlertState
 from streams.alerts.rules import RuleSet
 from streams.alerts.standings import Withheld
-from streams.blending import model_key
-from streams.changes import Fate
-from streams.due import Skipped
-from streams.heartbeat import HeartbeatMetrics
-from streams.learned import Learned
-from streams.learning import Unscored
-from streams.lineup import Lineup
-from streams.progress import OutputKind
-from streams.score_board import ScoreBoard
-from streams.scores import ScoreRecord
-from streams.standing import Standing
+from streams.engine.blending import model_key
+from streams.engine.changes import Fate
+from streams.engine.due import Skipped
+from streams.engine.lineup import Lineup
+from streams.scoring.board import ScoreBoard
+from streams.scoring.learned import Learned
+from streams.scoring.learning import Unscored
+from streams.scoring.scores import ScoreRecord
+from streams.scoring.standing import Standing
+from streams.worker.heartbeat import HeartbeatMetrics
+from streams.worker.progress import OutputKind
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From a small batch's service time to the point at which a forecast is of no more use within the minute."""

@@ -20,7 +20,7 @@ from pydantic_settings import (
 )
 
 from graph.errors import UserError
-from streams.kafka_security import KafkaSecurity
+from streams.kafka.security import KafkaSecurity
 
 PREFIX = "CASCADECAST_"
 """Of the environment variables that are settings; there may be no others."""

@@ -17,12 +17,12 @@ from forecasters.evaluation import EvaluationPlan, evaluate
 from graph import Event, Rejected, RejectReason, decode_event
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
-from streams.dead_letters import dead_letter_headers
-from streams.raw_record import Record
+from streams.engine.raw_record import Record
+from streams.kafka.dead_letters import dead_letter_headers
+from streams.kafka.topics import declared_topics
 from streams.records import ForecastRecord
-from streams.scores import ScoreRecord
+from streams.scoring.scores import ScoreRecord
 from streams.settings import Settings
-from streams.topics import declared_topics
 from tests.forecasters.cascades import random_cascades
 
 ROOT = Path(__file__).parents[1]

@@ -24,9 +24,9 @@ from graph import Event, decode_event
 from graph.durations import parse_duration
 from streams.alerts.delivery import targets_file
 from streams.alerts.rule_file import parse_rules
-from streams.changelog import changelog_topic
+from streams.kafka.topics import declared_topics
 from streams.settings import CONFIG_VARIABLE, Settings, load_settings
-from streams.topics import declared_topics
+from streams.state.changelog import changelog_topic
 from tests.test_docs import DOCUMENTS, FENCE, FORECASTERS, INLINE, PLACEHOLDER, ROOT, quoted_commands
 
 SHOWN = {"", "json", "python", "toml", "yaml", "properties"}

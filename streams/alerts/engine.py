@@ -24,8 +24,8 @@ from streams.alerts.records import AlertRecord, AlertState
 from streams.alerts.rules import Rule, RuleBook, RuleSet
 from streams.alerts.standings import Cause, Mark, Phase, Standing, Step, Withheld
 from streams.alerts.voting import is_first_of_slot
-from streams.kept import just_before
 from streams.records import ForecastRecord
+from streams.scoring.kept import just_before
 from streams.settings import Settings
 
 CascadeById = Callable[[str], Cascade | None]

@@ -10,8 +10,8 @@ from graph import Cascade
 from streams.alerts.records import AlertRecord, AlertState
 from streams.alerts.rules import Rule
 from streams.alerts.standings import Withheld
-from streams.kept import just_before
 from streams.records import ForecastRecord
+from streams.scoring.kept import just_before
 
 
 class AlertOutcome(msgspec.Struct):

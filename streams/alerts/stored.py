@@ -9,10 +9,10 @@ import msgspec
 
 from streams.alerts.engine import PartitionAlerts
 from streams.alerts.standings import Mark, Step
-from streams.squeezing import StateError
+from streams.state.squeezing import StateError
 
 if TYPE_CHECKING:
-    from streams.segments import Segment
+    from streams.state.segments import Segment
 
 
 class StoredAlerts:

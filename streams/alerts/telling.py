@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from streams.inference import ModelRun
-from streams.lineup import Lineup, Role
-from streams.partition import Partition
+from streams.engine.inference import ModelRun
+from streams.engine.lineup import Lineup, Role
+from streams.engine.partition import Partition
 from streams.records import ForecastRecord
 
 

@@ -17,9 +17,9 @@ from graph.errors import UserError
 from streams.alerts.outcomes import AlertOutcome, Outcomes, WithheldPost
 from streams.alerts.records import AlertRecord
 from streams.alerts.rules import RuleSet
-from streams.forecast_file import BATCH_EVENTS, DRAIN_SECONDS, FileRun, RunCounts
-from streams.inference import load_service
-from streams.murmur2 import partition_of
+from streams.engine.forecast_file import BATCH_EVENTS, DRAIN_SECONDS, FileRun, RunCounts
+from streams.engine.inference import load_service
+from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from graph import CascadeView
-from streams.schedule import slot_end
+from streams.engine.schedule import slot_end
 
 
 def is_first_of_slot(
@@ -15,8 +15,8 @@ def is_first_of_slot(
 ) -> bool:
     """Whether no earlier forecast of the post was made as of the slot that began at ``slot_start``.
 
-    A post is forecast at the ends of those of its own short slots (`streams.schedule`) in which something happened,
-    once it has ``minimum_observed`` reshares. So the view tells, and nothing need be remembered of posts.
+    A post is forecast at the ends of those of its own short slots (`streams.engine.schedule`) in which something
+    happened, once it has ``minimum_observed`` reshares. So the view tells, and nothing need be remembered of posts.
     """
     if not math.isfinite(slot_start):
         return True

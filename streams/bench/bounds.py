@@ -19,7 +19,7 @@ from graph import Cascade, CascadeStore, Event, Kind
 from graph.features import features
 from streams.bench.rows import row
 from streams.bench.state import resident_bytes
-from streams.schedule import Schedule
+from streams.engine.schedule import Schedule
 
 Progress = Callable[[str], None]
 

@@ -20,8 +20,8 @@ from streams.bench.installation import PREFIX, BenchWorker, produce, producer, s
 from streams.bench.rows import row
 from streams.bench.stream import endless, record
 from streams.broker import EmbeddedBroker
-from streams.kafka_security import KafkaSecurity
-from streams.topics import create_topics, declared_topics
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
 
 TARGET_BYTES: Final = 150.0
 SLOW_FACTOR: Final = 3.0

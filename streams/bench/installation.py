@@ -20,8 +20,8 @@ from graph.errors import UserError
 from streams.broker import guardian
 from streams.broker.ports import LOOPBACK, free_ports
 from streams.demo.workers import end_of_log, gauge, worker_command
-from streams.kafka_clients import kafka_client_config
-from streams.kafka_security import KafkaSecurity
+from streams.kafka.clients import kafka_client_config
+from streams.kafka.security import KafkaSecurity
 
 PREFIX: Final = "bench"
 APP_ID: Final = "bench"

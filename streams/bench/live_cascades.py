@@ -13,12 +13,12 @@ import msgspec
 
 from streams.bench.rows import row
 from streams.bench.stream import START
-from streams.huge_pages import collapse
-from streams.partition import Partition
-from streams.raw_record import Record
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.partition import Partition
+from streams.engine.raw_record import Record
 from streams.settings import Settings
+from streams.state.log import SegmentLog
+from streams.state.store import MemorySegmentStore
+from streams.worker.huge_pages import collapse
 
 FEW: Final = 10_000
 RESHARES: Final = 200_000

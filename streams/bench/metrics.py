@@ -21,18 +21,18 @@ from graph import Event, Kind
 from streams.alerts.rule_file import load_rules
 from streams.bench.rows import row
 from streams.bench.stream import START, endless, record
-from streams.blending import model_key
-from streams.inference import ForecastService, load_service
-from streams.kept import Kept, Panel, Truth, Values
-from streams.learned import Learned
+from streams.engine.blending import model_key
+from streams.engine.inference import ForecastService, load_service
+from streams.engine.raw_record import Record
+from streams.kafka.partitioner import partition_of
 from streams.metrics import WorkerMetrics
-from streams.murmur2 import partition_of
-from streams.outputs import Message
-from streams.raw_record import Record
-from streams.segment_log import no_garbage_collection
-from streams.segment_store import MemorySegmentStore
+from streams.scoring.kept import Kept, Panel, Truth, Values
+from streams.scoring.learned import Learned
 from streams.settings import Settings
-from streams.worker import WorkerCore
+from streams.state.log import no_garbage_collection
+from streams.state.store import MemorySegmentStore
+from streams.worker.core import WorkerCore
+from streams.worker.outputs import Message
 
 SHARE_TARGET_PERCENT: Final = 2.0
 AT_FULL_SPEED: Final = 4_000

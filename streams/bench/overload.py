@@ -18,13 +18,13 @@ from streams.alerts.moment import Quantity
 from streams.alerts.records import AlertState
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
-from streams.answers import give_to_learners
 from streams.bench.pipeline import PipelinePlan, events_of
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
-from streams.inference import ForecastService, load_service
-from streams.partition import Partition
-from streams.priority import Claim, Order, by_importance, in_turn
+from streams.engine.answers import give_to_learners
+from streams.engine.inference import ForecastService, load_service
+from streams.engine.partition import Partition
+from streams.engine.priority import Claim, Order, by_importance, in_turn
 from streams.settings import Settings, load_settings
 
 LOADS: Final = (1.0, 2.0, 5.0, 10.0)

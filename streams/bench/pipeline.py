@@ -40,8 +40,8 @@ from streams.bench.throughput import (
     worker_throughput,
 )
 from streams.broker import EmbeddedBroker
-from streams.kafka_security import KafkaSecurity
-from streams.topics import create_topics, declared_topics
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
 
 NEVER: Final = 1_000_000_000
 """Reshares that a post must have to be forecast: none is."""

@@ -21,7 +21,7 @@ from graph import Event, Kind
 from streams.bench.installation import PREFIX, BenchWorker, forecasts_from_now_on, produce, producer
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
-from streams.murmur2 import partition_of
+from streams.kafka.partitioner import partition_of
 
 WITHIN_SECONDS: Final = 2.0
 READING_SECONDS: Final = 0.25

@@ -26,16 +26,16 @@ from streams.bench.installation import APP_ID, PREFIX, BenchWorker, produce, pro
 from streams.bench.rows import row
 from streams.bench.stream import DELAY_SPREAD, HOUR, MEDIAN_DELAY_SECONDS, START
 from streams.broker import EmbeddedBroker
-from streams.changelog import changelog_topic
-from streams.kafka_clients import connect
-from streams.kafka_security import KafkaSecurity
-from streams.murmur2 import partition_of
-from streams.ownership import READ_AT_ONCE
-from streams.partition import Partition
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.partition import Partition
+from streams.kafka.clients import connect
+from streams.kafka.partitioner import partition_of
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
 from streams.settings import Settings
-from streams.topics import create_topics, declared_topics
+from streams.state.changelog import changelog_topic
+from streams.state.log import SegmentLog
+from streams.state.store import MemorySegmentStore
+from streams.worker.ownership import READ_AT_ONCE
 
 LOCAL_TARGET_SECONDS: Final = 15.0
 SPAN_SECONDS: Final = 20 * HOUR

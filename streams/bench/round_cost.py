@@ -11,9 +11,9 @@ from typing import Any, Final
 from streams.bench.pipeline import PipelinePlan, events_of
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
-from streams.due import Due
-from streams.inference import load_service
-from streams.partition import Partition
+from streams.engine.due import Due
+from streams.engine.inference import load_service
+from streams.engine.partition import Partition
 from streams.settings import load_settings
 
 ROUNDS: Final = (1, 8, 64, 256)

@@ -15,8 +15,8 @@ from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
 from streams.bench.rows import row
 from streams.bench.throughput import RECEIVED, Tell, scratch
 from streams.broker import EmbeddedBroker
-from streams.kafka_security import KafkaSecurity
-from streams.topics import create_topics, declared_topics
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
 
 TARGET_SCALING: Final = 0.85
 """Of each worker's rate alone: two workers then take in 1.7 times what one does."""

@@ -23,8 +23,8 @@ from streams.bench.installation import PREFIX, BenchWorker, produce, producer
 from streams.bench.rows import row
 from streams.bench.stream import endless, record
 from streams.broker import EmbeddedBroker
-from streams.kafka_security import KafkaSecurity
-from streams.topics import create_topics, declared_topics
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
 
 DRIFT_TARGET: Final = 0.01
 """Growth over the observed part of a phase, as a share of the memory in use."""

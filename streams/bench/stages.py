@@ -20,7 +20,7 @@ STAGES: Final = (
     ("apply", ("Partition.apply_records",)),
     ("changelog", ("SegmentLog.", "TableSegmentStore.")),
     ("publish", ("Publication.", "aiokafka/producer", "FaustPublisher.")),
-    ("fetch", ("aiokafka/consumer", "streams/batched_transport", "_add_agent.<locals>.ingest", "_record (")),
+    ("fetch", ("aiokafka/consumer", "streams/worker/batched_transport", "_add_agent.<locals>.ingest", "_record (")),
 )
 OTHER: Final = "framework and the rest"
 

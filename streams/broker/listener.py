@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.broker.errors import BrokerError
-from streams.kafka_security import KafkaSecurity
+from streams.kafka.security import KafkaSecurity
 
 SCRAM: Final = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 

@@ -21,7 +21,7 @@ from streams.broker.java import find_java
 from streams.broker.listener import OPEN, Listener
 from streams.broker.ports import LOOPBACK, free_ports, is_free
 from streams.broker.state import NodeState, load_state, process_start_ticks
-from streams.kafka_clients import kafka_client_config
+from streams.kafka.clients import kafka_client_config
 
 DEFAULT_HEAP: Final = "512m"
 """Kafka keeps records in the page cache; half a gigabyte of heap carried every load of a two-core machine."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.kafka_clients import BOOTSTRAP_ENV
+from streams.kafka.clients import BOOTSTRAP_ENV
 
 
 def register(app: typer.Typer) -> None:

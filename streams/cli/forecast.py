@@ -54,8 +54,8 @@ def forecast(
     from streams.cli.output import atomic_file, atomic_lines
     from streams.cli.progress import counting
     from streams.cli.results import print_result
-    from streams.forecast_file import RunCounts, forecast_events
-    from streams.inference import load_service
+    from streams.engine.forecast_file import RunCounts, forecast_events
+    from streams.engine.inference import load_service
     from streams.records import encode_record
     from streams.settings import load_settings
 

@@ -22,7 +22,6 @@ COMMAND_MODULES: Final = (
     "train",
     "evaluate",
     "models",
-    "alerts",
     "state",
     "scores",
     "topics",

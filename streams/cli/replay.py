@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.kafka_clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
+from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
 
 if TYPE_CHECKING:
-    from streams.replay import ReplaySummary
+    from streams.replay.publishing import ReplaySummary
 
 Observers = tuple[Callable[[int, float], None], Callable[[int, int | None], None]]
 
@@ -57,7 +57,7 @@ def replay_file(
 ) -> None:
     """Publish an event file to the events topic, ordered by event time."""
     from streams.cli.signals import stopping_on_signals
-    from streams.replay import ReplayPlan, replay
+    from streams.replay.publishing import ReplayPlan, replay
 
     if resume and position is None and file != "-":
         position = Path(f"{file}.{topic_prefix}.position")
@@ -81,7 +81,7 @@ def replay_file(
 
 
 def _speed(text: str) -> float:
-    from streams.replay import ReplayError
+    from streams.replay.publishing import ReplayError
 
     try:
         return math.inf if text == "max" else float(text)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from streams.cli.progress import Ticker
-    from streams.score_verify import RecordedPartition, ScoreVerdict
+    from streams.scoring.verification import RecordedPartition, ScoreVerdict
     from streams.settings import Settings
 
 SHOWN = 20
@@ -57,7 +57,7 @@ def verify(
     from graph.durations import parse_duration
     from streams.cli.progress import counting
     from streams.cli.results import print_result
-    from streams.score_verify import verify_scores
+    from streams.scoring.verification import verify_scores
     from streams.settings import load_settings
 
     began = time.perf_counter()
@@ -95,7 +95,7 @@ def _recorded(
     from graph.durations import parse_duration
     from graph.errors import UserError
     from graph.ordering import ordered
-    from streams.score_sources import recorded_in_files, recorded_in_kafka
+    from streams.scoring.sources import recorded_in_files, recorded_in_kafka
 
     if events is None and forecasts is None and scores is None:
         if fold or in_order:

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from streams.settings import Settings
-    from streams.state_inspect import Inspection
+    from streams.state.inspection import Inspection
 
 Bootstrap = Annotated[
     str | None, typer.Option(help="Kafka: host:port, comma-separated. [env CASCADECAST_BOOTSTRAP_SERVERS]")
@@ -55,7 +55,7 @@ def export(
 
     from streams.cli.output import atomic_lines
     from streams.cli.progress import counting
-    from streams.state_export import export_state
+    from streams.state.export import export_state
 
     settings = _settings(bootstrap_servers, app_id, config)
     with counting("cascades") as tick:
@@ -78,7 +78,7 @@ def inspect(
     import msgspec
 
     from streams.cli.results import print_result
-    from streams.state_inspect import inspect_cascade
+    from streams.state.inspection import inspect_cascade
 
     began = time.monotonic()
     found = inspect_cascade(_settings(bootstrap_servers, app_id, config), cascade)
@@ -138,7 +138,7 @@ def verify(
 
     from streams.cli.progress import counting
     from streams.cli.results import print_result
-    from streams.state_verify import verify_state
+    from streams.state.verification import verify_state
 
     began = time.monotonic()
     settings = _settings(bootstrap_servers, app_id, config, topic_prefix=topic_prefix)

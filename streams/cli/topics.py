@@ -1,4 +1,4 @@
-"""``cascadecast topics create | check | repartition``: the topics as declared in `streams.topics`."""
+"""``cascadecast topics create | check | repartition``: the topics as declared in `streams.kafka.topics`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.kafka_clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
+from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
 
 Bootstrap = Annotated[str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")]
 Partitions = Annotated[int, typer.Option(min=1, help="Partitions of each topic.")]
@@ -44,7 +44,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing; what exists is left as it is unless --amend is given."""
-    from streams.topics import create_topics, declared_topics
+    from streams.kafka.topics import create_topics, declared_topics
 
     began = time.monotonic()
     specs = declared_topics(partitions, replication, topic_prefix)
@@ -76,8 +76,8 @@ def check(
     json: Json = False,
 ) -> None:
     """Compare the cluster with the declaration; exit code 1 when anything differs."""
-    from streams.topic_checks import check_topics
-    from streams.topics import DEFAULT_PARTITIONS, TopicsError, declared_topics, partition_count
+    from streams.kafka.topic_checks import check_topics
+    from streams.kafka.topics import DEFAULT_PARTITIONS, TopicsError, declared_topics, partition_count
 
     began = time.monotonic()
     if partitions is None:
@@ -114,8 +114,8 @@ def repartition(
 
     from streams.cli.progress import counting
     from streams.cli.signals import stopping_on_signals
-    from streams.repartition import repartition as copy
-    from streams.topics import create_topics, declared_topics
+    from streams.kafka.topics import create_topics, declared_topics
+    from streams.replay.repartition import repartition as copy
 
     create_topics(bootstrap_servers, declared_topics(partitions, replication, to_prefix))
     with stopping_on_signals() as (stop, received), counting("copied", "left") as shown:

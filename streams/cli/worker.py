@@ -45,13 +45,13 @@ def worker(
     """
     from streams.alerts.rule_file import load_rules
     from streams.app import build_app
-    from streams.collector import settle
-    from streams.inference import load_service
-    from streams.lineup_loading import LineupLoader
+    from streams.engine.inference import load_service
+    from streams.engine.lineup_loading import LineupLoader
+    from streams.kafka.topics import source_layout
     from streams.logs import configure_logging
     from streams.settings import load_settings
-    from streams.topics import source_layout
-    from streams.turns import take_short_turns
+    from streams.worker.collector import settle
+    from streams.worker.turns import take_short_turns
 
     settings = load_settings(
         config,
@@ -86,7 +86,7 @@ def worker(
 def _supervise(settings: Settings, processes: int) -> int:
     from graph.errors import UserError
     from streams.logs import configure_logging
-    from streams.worker_processes import Supervisor, arguments_for_each, plans
+    from streams.supervision.processes import Supervisor, arguments_for_each, plans
 
     configure_logging(settings.log_level, settings.log_format)
     try:

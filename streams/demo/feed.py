@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from graph.errors import UserError
-from streams.control_records import WATERMARK_HEADER
-from streams.kafka_security import KafkaSecurity
-from streams.replay_delivery import OrderedDelivery
-from streams.replay_records import Record, event_records
+from streams.kafka.control_records import WATERMARK_HEADER
+from streams.kafka.security import KafkaSecurity
+from streams.replay.delivery import OrderedDelivery
+from streams.replay.records import Record, event_records
 
 SIMULATED_HOURS: Final = 72.0
 """Over an hour at the default speed."""

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from streams.alerts.records import AlertRecord
-from streams.kafka_clients import kafka_client_config
-from streams.kafka_security import KafkaSecurity
+from streams.kafka.clients import kafka_client_config
+from streams.kafka.security import KafkaSecurity
 from streams.records import ForecastRecord
 
 BATCH: Final = 1000

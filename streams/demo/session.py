@@ -20,8 +20,8 @@ from streams.demo.live_view import Vitals
 from streams.demo.rate import Rate
 from streams.demo.topics import remove_topics
 from streams.demo.workers import PulseReader, WorkerPlan, WorkerProcess, end_of_log
-from streams.kafka_security import PLAINTEXT, KafkaSecurity
-from streams.topics import DEFAULT_PREFIX, create_topics, declared_topics
+from streams.kafka.security import PLAINTEXT, KafkaSecurity
+from streams.kafka.topics import DEFAULT_PREFIX, create_topics, declared_topics
 
 POLL_SECONDS: Final = 0.1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.kafka_clients import KafkaUnreachableError, connect
+from streams.kafka.clients import KafkaUnreachableError, connect
 
 _REQUEST_SECONDS: Final = 10.0
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from streams.broker import guardian
 from streams.broker.ports import LOOPBACK, free_ports
-from streams.kafka_security import PLAINTEXT
+from streams.kafka.security import PLAINTEXT
 
 DRAIN_SECONDS: Final = 5.0
 """What a worker may finish after SIGTERM: nobody waits for the forecasts of a demo that is over."""

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from streams.page_access import DENIED, DENIED_HEADERS
 from streams.settings import is_loopback
+from streams.web.tokens import DENIED, DENIED_HEADERS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

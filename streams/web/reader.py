@@ -12,12 +12,12 @@ import numpy as np
 
 from graph import Cascade, CascadeView
 from streams.alerts.records import AlertRecord
-from streams.murmur2 import partition_of
-from streams.partition import Partition
+from streams.engine.partition import Partition
+from streams.kafka.partitioner import partition_of
 from streams.records import ForecastRecord
 from streams.web.answers import AlertNote, CascadeDetail, Model, Models, Post, Top, Trajectory, Tree
 from streams.web.board import growth_per_hour
-from streams.worker import WorkerCore
+from streams.worker.core import WorkerCore
 
 CURVE_POINTS: Final = 240
 """More than a chart has room for."""

@@ -22,8 +22,8 @@ from graph import Event
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
-from streams.inference import ForecastService
-from streams.partition import Partition
+from streams.engine.inference import ForecastService
+from streams.engine.partition import Partition
 from streams.settings import Settings
 from tests.streams.learning_engine import Out, finish
 

@@ -12,10 +12,10 @@ from graph import Event, Kind, Rejected, decode_event
 from streams.bench.recovery import NEVER, RecoveryPlan, _write
 from streams.bench.soak import Sample, _verdict
 from streams.bench.stream import HOUR, START, endless, record
-from streams.partition import Partition
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.partition import Partition
 from streams.settings import Settings
+from streams.state.log import SegmentLog
+from streams.state.store import MemorySegmentStore
 
 
 def test_the_endless_stream_is_in_order_and_settles_at_its_rate() -> None:

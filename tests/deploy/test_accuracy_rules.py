@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from streams.metrics import WorkerMetrics
-from streams.score_board import FAMILIES
+from streams.scoring.board import FAMILIES
 from tests.debian_tools import debian_tool
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import re
 
 from deploy.metrics_page import PAGE, text
 from streams.metrics import WorkerMetrics
-from streams.score_board import FAMILIES
+from streams.scoring.board import FAMILIES
 
 
 def test_the_committed_page_is_what_the_registry_says() -> None:

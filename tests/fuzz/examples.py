@@ -12,11 +12,12 @@ import msgspec
 
 from forecasters.model_store import SHIPPED_WEIGHTS
 from graph import Event, Kind
-from streams.learned import Learned
-from streams.segments import STATE_VERSION, pack, unpack
-from tests.streams.test_standing import truths
+from streams.scoring.learned import Learned
+from streams.state.segments import STATE_VERSION, pack, unpack
+from tests.streams.scoring.test_standing import truths
 
-STORED_STATES: Final = sorted((Path(__file__).parents[1] / "streams" / "stored").glob("state_format_*.msgpack"))
+STORED: Final = Path(__file__).parents[1] / "streams" / "state" / "stored"
+STORED_STATES: Final = sorted(STORED.glob("state_format_*.msgpack"))
 
 BROKER: Final = b'{"pid":1,"start_ticks":2,"port":9092,"controller_port":9093,"heap":"1g","kafka_version":"4.0.0"}'
 

@@ -28,14 +28,14 @@ from graph.events import MAX_RECORD_BYTES
 from graph.importers import import_events
 from streams.app import _record
 from streams.broker.state import STATE_FILE, load_state
-from streams.learned import Learned
-from streams.partition import Partition
-from streams.replay_position import Position, PositionError, load_position
-from streams.segment_keys import LogPosition
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.partition import Partition
+from streams.replay.position import Position, PositionError, load_position
+from streams.scoring.learned import Learned
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
-from streams.squeezing import StateError, expanded
+from streams.state.keys import LogPosition
+from streams.state.log import SegmentLog
+from streams.state.squeezing import StateError, expanded
+from streams.state.store import MemorySegmentStore
 from tests.fuzz.examples import (
     BROKER,
     aliases_examples,

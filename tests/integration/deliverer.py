@@ -19,7 +19,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from streams.alerts.records import AlertRecord
-from streams.kafka_security import KafkaSecurity
+from streams.kafka.security import KafkaSecurity
 from tests.debian_tools import data_directory, debian_tool
 from tests.integration.harness import Stream, Worker, free_port
 

@@ -21,7 +21,7 @@ from typing import Any
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 from streams.broker import EmbeddedBroker
-from streams.murmur2 import partition_of
+from streams.kafka.partitioner import partition_of
 from tests.integration.harness import PARTITIONS, Stream, Worker
 
 

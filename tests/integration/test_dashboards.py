@@ -19,7 +19,7 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.replay import ReplayPlan, replay
+from streams.replay.publishing import ReplayPlan, replay
 from tests.debian_tools import data_directory, debian_tool
 from tests.deploy.dashboards import asked, dashboards, panels
 from tests.integration.harness import Stream, Worker, free_port, settle

@@ -19,16 +19,16 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.changelog import changelog_topic
-from streams.faust_clients import transactional_producers
-from streams.faust_internals import TableSegmentStore
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.kafka_groups import committed_reader
-from streams.outputs import Output, SupersededError, TransactionalOutputs
-from streams.progress import OutputKey, OutputKind
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.kafka.groups import committed_reader
+from streams.kafka.topics import TopicSpec, create_topics
 from streams.settings import Settings
-from streams.topics import TopicSpec, create_topics
+from streams.state.changelog import changelog_topic
+from streams.worker.faust_clients import transactional_producers
+from streams.worker.faust_internals import TableSegmentStore
+from streams.worker.outputs import Output, SupersededError, TransactionalOutputs
+from streams.worker.progress import OutputKey, OutputKind
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 
 ENGINE = {"models": ("seismic",), "retention_grace_seconds": 1e9, "horizon_seconds": 7200.0, "partitions": PARTITIONS}

@@ -23,15 +23,15 @@ from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
 from streams.broker.listener import Listener
-from streams.control_records import HEARTBEAT_HEADER
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.kafka_clients import kafka_client_config
-from streams.repartition import repartition
-from streams.replay import ReplayPlan, replay
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.kafka.clients import kafka_client_config
+from streams.kafka.control_records import HEARTBEAT_HEADER
+from streams.kafka.topics import create_topics, declared_topics
+from streams.replay.publishing import ReplayPlan, replay
+from streams.replay.repartition import repartition
 from streams.settings import Settings
-from streams.state_verify import verify_state
-from streams.topics import create_topics, declared_topics
+from streams.state.verification import verify_state
 from tests.integration.harness import Stream, Worker
 from tests.integration.test_worker import assert_same_forecasts
 from tests.streams.conftest import cascade_events

@@ -20,12 +20,12 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.replay import ReplayPlan, replay
-from streams.score_sources import recorded_in_kafka
-from streams.score_verify import verify_scores
-from streams.scores import ScoreRecord
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.replay.publishing import ReplayPlan, replay
+from streams.scoring.scores import ScoreRecord
+from streams.scoring.sources import recorded_in_kafka
+from streams.scoring.verification import verify_scores
 from streams.settings import Settings
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.test_worker import assert_same_forecasts

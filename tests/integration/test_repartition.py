@@ -15,13 +15,13 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.repartition import RepartitionError, repartition
-from streams.replay import ReplayPlan, replay
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.kafka.topics import TopicsError
+from streams.replay.publishing import ReplayPlan, replay
+from streams.replay.repartition import RepartitionError, repartition
 from streams.settings import Settings
-from streams.state_export import export_state
-from streams.topics import TopicsError
+from streams.state.export import export_state
 from tests.integration.harness import Stream, Worker, settle
 from tests.integration.single_pass import lines, totals
 from tests.integration.test_worker import assert_same_forecasts

@@ -20,9 +20,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from graph import Event, Kind, write_events
 from streams.broker import EmbeddedBroker
-from streams.control_records import WATERMARK_HEADER
-from streams.replay import ReplayPlan, replay
-from streams.topics import create_topics, declared_topics
+from streams.kafka.control_records import WATERMARK_HEADER
+from streams.kafka.topics import create_topics, declared_topics
+from streams.replay.publishing import ReplayPlan, replay
 
 PARTITIONS = 4
 
@@ -120,8 +120,8 @@ def test_no_drain_no_marker_and_a_limit_ends_early(kafka: EmbeddedBroker, prefix
 PROGRAM = """
 import sys
 from pathlib import Path
-from streams.control_records import WATERMARK_HEADER
-from streams.replay import ReplayPlan, replay
+from streams.kafka.control_records import WATERMARK_HEADER
+from streams.replay.publishing import ReplayPlan, replay
 source, broker, prefix, position, speed = sys.argv[1:]
 summary = replay(ReplayPlan(source, broker, prefix, float(speed), position=Path(position)))
 print(summary.sent, summary.skipped, summary.complete)

@@ -13,9 +13,9 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.replay import ReplayPlan, replay
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.replay.publishing import ReplayPlan, replay
 from streams.settings import Settings
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.test_worker import assert_same_forecasts, state, truth

@@ -12,12 +12,12 @@ from graph import Event, Kind, write_events
 from streams.broker import EmbeddedBroker
 from streams.broker.listener import Listener
 from streams.doctor import Verdict, check_broker
-from streams.kafka_clients import KafkaRefusedError, KafkaUnreachableError, connect
-from streams.kafka_security import KafkaSecurity
-from streams.replay import ReplayPlan, replay
+from streams.kafka.clients import KafkaRefusedError, KafkaUnreachableError, connect
+from streams.kafka.security import KafkaSecurity
+from streams.kafka.topics import create_topics, declared_topics
+from streams.replay.publishing import ReplayPlan, replay
 from streams.settings import load_settings
-from streams.state_export import export_state
-from streams.topics import create_topics, declared_topics
+from streams.state.export import export_state
 from tests.integration.certificates import Authority
 from tests.integration.deliverer import Deliverer, publish, service, wait_until
 from tests.integration.harness import Stream, Worker

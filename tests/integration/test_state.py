@@ -20,14 +20,14 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.changelog import changelog_topic
-from streams.changes import Changes
 from streams.cli import state as state_command
-from streams.partition import Partition
-from streams.replay import ReplayPlan, replay
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.changes import Changes
+from streams.engine.partition import Partition
+from streams.replay.publishing import ReplayPlan, replay
 from streams.settings import Settings
+from streams.state.changelog import changelog_topic
+from streams.state.log import SegmentLog
+from streams.state.store import MemorySegmentStore
 from tests.integration.harness import Stream, Worker, settle
 from tests.integration.single_pass import lines, totals
 

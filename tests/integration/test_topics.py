@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from streams.broker import EmbeddedBroker
-from streams.topic_checks import check_topics
-from streams.topics import TopicsError, create_topics, declared_topics, partition_count
+from streams.kafka.topic_checks import check_topics
+from streams.kafka.topics import TopicsError, create_topics, declared_topics, partition_count
 
 
 def make(kafka: EmbeddedBroker, *topics: NewTopic) -> None:

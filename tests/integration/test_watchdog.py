@@ -12,7 +12,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from streams.broker import EmbeddedBroker
-from streams.watchdog_thread import EXIT_STALLED
+from streams.supervision.watchdog_thread import EXIT_STALLED
 from tests.integration.harness import Stream, Worker
 
 SETTINGS = {"MODELS": "seismic", "WATCHDOG_LOOP_SECONDS": "5", "WATCHDOG_STALL_SECONDS": "15"}
@@ -25,7 +25,7 @@ STALLED_CONSUMER = "async def hang(self, *rest):\n    await asyncio.Event().wait
 PROGRAM = """
 import asyncio, sys, time
 from streams.cli import main
-from streams.worker import WorkerCore
+from streams.worker.core import WorkerCore
 {patch}
 sys.argv[0] = "cascadecast"
 main()

@@ -19,11 +19,11 @@ from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_events
 from streams.broker import EmbeddedBroker
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.replay import ReplayPlan, replay
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.replay.publishing import ReplayPlan, replay
 from streams.settings import Settings
-from streams.state_export import export_state
+from streams.state.export import export_state
 from tests.integration.garbage import GARBAGE
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.single_pass import Totals, lines, totals

@@ -23,11 +23,11 @@ import msgspec
 from graph import read_events
 from graph.ordering import ordered
 from streams.broker import EmbeddedBroker
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.replay import ReplayPlan, replay
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.replay.publishing import ReplayPlan, replay
 from streams.settings import Settings
-from streams.state_export import export_state
+from streams.state.export import export_state
 from tests.integration.harness import PARTITIONS, Stream, Worker, settle
 from tests.integration.single_pass import lines, totals
 

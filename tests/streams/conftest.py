@@ -12,10 +12,10 @@ import pytest
 
 from forecasters.base import TRAJECTORY_POINTS, Case, Example, Forecaster, Forecasts
 from graph import Cascade, Event, Kind
-from streams.changes import Changes
-from streams.inference import ForecastService
-from streams.partition import Partition
-from streams.raw_record import Record
+from streams.engine.changes import Changes
+from streams.engine.inference import ForecastService
+from streams.engine.partition import Partition
+from streams.engine.raw_record import Record
 from streams.settings import Settings
 
 

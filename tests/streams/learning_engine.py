@@ -12,13 +12,13 @@ from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from graph import Cascade, Event
-from streams.answers import give_to_learners
-from streams.due import Due
-from streams.inference import ForecastService
-from streams.kept import Truth
-from streams.partition import Partition
+from streams.engine.answers import give_to_learners
+from streams.engine.due import Due
+from streams.engine.inference import ForecastService
+from streams.engine.partition import Partition
 from streams.records import ForecastRecord
-from streams.scores import ScoreRecord, score_records
+from streams.scoring.kept import Truth
+from streams.scoring.scores import ScoreRecord, score_records
 from streams.settings import Settings
 from tests.streams.conftest import Doubling, random_stream
 

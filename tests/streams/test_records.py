@@ -24,7 +24,7 @@ from streams.records import (
     rounded,
     rounded_to,
 )
-from streams.scores import score_schema
+from streams.scoring.scores import score_schema
 
 
 def test_fields_come_in_the_documented_order() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.partition import Partition
+from streams.engine.partition import Partition
 from streams.settings import CONFIG_VARIABLE, Settings, SettingsError, load_settings
 
 

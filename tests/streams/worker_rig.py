@@ -13,15 +13,15 @@ from prometheus_client import CollectorRegistry
 
 from graph import Event
 from streams.alerts.rules import RuleBook
-from streams.inference import ForecastService
+from streams.engine.inference import ForecastService
+from streams.engine.raw_record import Record
+from streams.kafka.partitioner import partition_of
 from streams.metrics import WorkerMetrics
-from streams.murmur2 import partition_of
-from streams.outputs import Message, Output, SupersededError
-from streams.progress import Progress
-from streams.raw_record import Record
-from streams.segment_store import MemorySegmentStore
 from streams.settings import Settings
-from streams.worker import WorkerCore
+from streams.state.store import MemorySegmentStore
+from streams.worker.core import WorkerCore
+from streams.worker.outputs import Message, Output, SupersededError
+from streams.worker.progress import Progress
 from tests.streams.conftest import Doubling
 
 

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.alerts.delivery.notices import Original
-from streams.dead_letters import reason_headers
-from streams.kafka_groups import aiokafka_config
+from streams.kafka.dead_letters import reason_headers
+from streams.kafka.groups import aiokafka_config
 from streams.settings import Settings
 
 log = structlog.get_logger("cascadecast.delivery")

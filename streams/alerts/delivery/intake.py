@@ -19,7 +19,7 @@ from streams.alerts.delivery.notices import Notice, Original, UnreadableError, d
 from streams.alerts.delivery.progress import Note, PartitionProgress, where_to_go_on
 from streams.alerts.delivery.sender import Sender
 from streams.alerts.delivery.targets_file import NamedTarget
-from streams.kafka_groups import aiokafka_config, committed_reader
+from streams.kafka.groups import aiokafka_config, committed_reader
 from streams.settings import Settings
 
 log = structlog.get_logger("cascadecast.delivery")

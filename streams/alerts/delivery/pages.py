@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from graph.errors import UserError
 from streams.alerts.delivery.metrics import DeliveryMetrics
-from streams.page_access import DENIED, DENIED_HEADERS, may_read
+from streams.web.tokens import DENIED, DENIED_HEADERS, may_read
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from streams.alerts.delivery.posting import Request
 from streams.alerts.delivery.progress import Note
 from streams.alerts.delivery.senders import new_sender
 from streams.alerts.delivery.targets_file import NamedTarget, TargetsFile
-from streams.kafka_groups import aiokafka_config, committed_reader
+from streams.kafka.groups import aiokafka_config, committed_reader
 from streams.settings import Settings
 
 _SECRET_HEADERS = ("Authorization",)

@@ -12,7 +12,6 @@ from typing import Any, Final
 import structlog
 
 from graph.errors import UserError
-from streams import systemd
 from streams.alerts.delivery.courier import Courier
 from streams.alerts.delivery.dead_letter_box import KafkaDeadLetterBox
 from streams.alerts.delivery.intake import Intake
@@ -21,9 +20,10 @@ from streams.alerts.delivery.pages import serving
 from streams.alerts.delivery.sender import Sender
 from streams.alerts.delivery.senders import new_sender
 from streams.alerts.delivery.targets_file import NamedTarget, TargetsFile
-from streams.kafka_clients import connect
+from streams.kafka.clients import connect
+from streams.kafka.topics import TopicsError, create_command
 from streams.settings import Settings
-from streams.topics import TopicsError, create_command
+from streams.supervision import systemd
 
 log = structlog.get_logger("cascadecast.delivery")
 

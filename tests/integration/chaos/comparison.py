@@ -13,8 +13,8 @@ import msgspec
 from confluent_kafka import Message
 
 from graph import Rejected, decode_event
-from streams.state_export import CascadeState
-from streams.state_verify import PartitionVerdict
+from streams.state.export import CascadeState
+from streams.state.verification import PartitionVerdict
 from tests.integration.chaos.expected import Expected, Records
 
 NUMBERS: Final = frozenset(

@@ -14,13 +14,13 @@ import msgspec
 from graph import Event, Kind
 from streams.alerts.records import AlertRecord
 from streams.alerts.rule_file import load_rules
-from streams.changes import Fate
-from streams.forecast_file import forecast_events
-from streams.inference import load_service
-from streams.murmur2 import partition_of
-from streams.partition import Partition
+from streams.engine.changes import Fate
+from streams.engine.forecast_file import forecast_events
+from streams.engine.inference import load_service
+from streams.engine.partition import Partition
+from streams.kafka.partitioner import partition_of
 from streams.records import ForecastRecord
-from streams.scores import ScoreRecord
+from streams.scoring.scores import ScoreRecord
 from streams.settings import Settings
 from tests.integration.single_pass import Totals, totals
 

@@ -16,8 +16,8 @@ from forecasters.model_store import ModelStore
 from graph import UserError, write_events
 from graph.event_files import read_cascades
 from streams.settings import Settings
-from streams.state_export import export_state
-from streams.state_verify import verify_state
+from streams.state.export import export_state
+from streams.state.verification import verify_state
 from tests.integration.chaos.comparison import (
     Findings,
     compare_dead_letters,

@@ -21,7 +21,7 @@ from graph import Event, Kind, read_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_cascade
-from streams.murmur2 import partition_of
+from streams.kafka.partitioner import partition_of
 from tests.integration.garbage import GARBAGE
 from tests.integration.harness import PARTITIONS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from streams import segment_log
 from streams.cli import main
+from streams.state import log as segment_log
 
 CLEANING_BYTES: Final = 96 * 1024
 

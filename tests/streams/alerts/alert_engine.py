@@ -14,13 +14,13 @@ from streams.alerts.quiet_hours import QuietHours
 from streams.alerts.records import AlertRecord, AlertState, Severity
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
-from streams.answers import give_to_learners
-from streams.due import Due
-from streams.inference import ForecastService
-from streams.partition import Partition
-from streams.segment_log import SegmentLog
-from streams.segment_store import MemorySegmentStore
+from streams.engine.answers import give_to_learners
+from streams.engine.due import Due
+from streams.engine.inference import ForecastService
+from streams.engine.partition import Partition
 from streams.settings import Settings
+from streams.state.log import SegmentLog
+from streams.state.store import MemorySegmentStore
 from tests.streams.conftest import apply
 from tests.streams.learning_engine import HOUR, service
 

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graph import Event, Kind
-from streams import segment_log
 from streams.alerts.records import AlertState
 from streams.alerts.rules import RuleBook, RuleSet
-from streams.segment_store import MemorySegmentStore
-from streams.segments import unpack
+from streams.state import log as segment_log
+from streams.state.segments import unpack
+from streams.state.store import MemorySegmentStore
 from tests.streams.alerts.alert_engine import EVERYTHING, Told, crashing_run, end, finish, play, recovered
 from tests.streams.conftest import apply
 from tests.streams.learning_engine import learning_settings, long_stream, service

@@ -15,7 +15,7 @@ from streams.alerts.quiet_hours import QuietHours
 from streams.alerts.records import AlertRecord, AlertState, Severity
 from streams.alerts.rules import Condition, RuleBook, RuleSet
 from streams.alerts.standings import Withheld
-from streams.partition import Partition
+from streams.engine.partition import Partition
 from tests.streams.alerts.alert_engine import at_least, rule
 from tests.streams.alerts.test_likelihood import forecast
 from tests.streams.conftest import cascade_events

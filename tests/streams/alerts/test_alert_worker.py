@@ -17,9 +17,9 @@ from streams.alerts.rule_file import parse_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook, RuleSet
 from streams.cli import main
-from streams.forecast_file import RunCounts, forecast_events
+from streams.engine.forecast_file import RunCounts, forecast_events
 from streams.metrics import WorkerMetrics
-from streams.outputs import SupersededError
+from streams.worker.outputs import SupersededError
 from tests.streams.alerts.alert_engine import EVERYTHING
 from tests.streams.alerts.test_alert_engine import hostile_stream
 from tests.streams.learning_engine import learning_settings, long_stream, service
@@ -91,7 +91,7 @@ async def test_an_open_alert_ends_when_its_rule_is_taken_from_a_worker_at_rest()
     rig = AlertRig(config, EVERYTHING)
     await rig.core.own({0})
     forecasting = asyncio.create_task(rig.core.run_forecasts())
-    from streams.raw_record import Record
+    from streams.engine.raw_record import Record
 
     records = [Record(msgspec.json.encode(e), e.cascade.encode(), None, n, 0.0) for n, e in enumerate(events)]
     await rig.core.ingest({0: records}, "social.events")
@@ -186,7 +186,7 @@ def test_a_trial_tells_what_a_worker_would_whatever_the_number_of_processes(
         written.append(records.read_text())
     assert results[0] == results[1]
     assert written[0] == written[1]
-    from streams.inference import load_service
+    from streams.engine.inference import load_service
     from streams.settings import Settings
 
     config = Settings(models=("hawkes",), horizon_seconds=7200.0, partitions=3)

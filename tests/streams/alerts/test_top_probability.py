@@ -23,8 +23,8 @@ from streams.alerts.records import AlertState
 from streams.alerts.rule_file import load_rules
 from streams.alerts.rule_watch import RuleWatch
 from streams.alerts.rules import RuleBook, RuleSet
+from streams.engine.schedule import slot_end
 from streams.metrics import WorkerMetrics
-from streams.schedule import slot_end
 from streams.settings import Settings
 from tests.forecasters.alerting.posts import busy_day, events_of
 from tests.streams.alerts.alert_engine import Told, at_least, crashing_run, play, rule

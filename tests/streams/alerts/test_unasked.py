@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
-from streams.partition import Partition
+from streams.engine.partition import Partition
 from streams.settings import Settings
 from tests.streams.alerts.alert_engine import EVERYTHING, Told, at_least, end, finish, rule
 from tests.streams.learning_engine import HOUR, learning_settings, long_stream, service

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.alerts.voting import is_first_of_slot
-from streams.partition import Partition
+from streams.engine.partition import Partition
 from tests.streams.conftest import random_stream
 from tests.streams.learning_engine import learning_settings
 

@@ -12,15 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from graph import Event
-from streams.murmur2 import partition_of
-from streams.page_access import may_read
-from streams.raw_record import Record
+from streams.engine.raw_record import Record
+from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
 from streams.web.access import Access
 from streams.web.live import LiveAnswers
 from streams.web.peers import Peers
 from streams.web.reader import LiveReader
 from streams.web.routes import add_routes
+from streams.web.tokens import may_read
 from tests.streams.worker_rig import Rig
 
 PARTITIONS = 4

@@ -14,8 +14,8 @@ from yarl import URL
 from graph import Event, Kind
 from streams.alerts.moment import Quantity
 from streams.alerts.rules import Condition, Rule, RuleSet
-from streams.murmur2 import partition_of
-from streams.raw_record import Record
+from streams.engine.raw_record import Record
+from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.web.conftest import PARTITIONS, site

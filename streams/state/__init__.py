@@ -1,0 +1,1 @@
+"""The durable state of a partition: a log of segments, how it is written, read, exported and verified."""

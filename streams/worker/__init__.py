@@ -1,0 +1,1 @@
+"""A worker: partitions owned, events taken in, forecasts made and published, between Faust's callbacks."""

@@ -1,0 +1,95 @@
+"""A batch of forecasts: each model is asked once, and a blend says what it would say by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasters.base import Example, Forecasts
+from forecasters.blend import BlendForecaster
+from forecasters.blend.experts import Expert
+from forecasters.intervals import ConformalIntervals
+from streams.engine.blending import Round, calibrated
+from streams.engine.due import Due
+from streams.engine.inference import ForecastService
+from streams.engine.partition import Partition
+from streams.scoring.learning import NOTHING
+from tests.streams.conftest import Doubling, cascade_events
+from tests.streams.learning_engine import Tenfold, blend, learning_settings
+
+
+def dues(count: int = 6) -> list[Due]:
+    partition = Partition(0, learning_settings())
+    found = []
+    for number in range(count):
+        partition.apply_events(cascade_events(f"c{number}", 1000.0, [10.0 * (n + 1) for n in range(number + 1)]))
+        cascade = partition.store.get(f"c{number}")
+        assert cascade is not None
+        found.append(Due(partition, cascade.view(1900.0), 1900.0, "e", NOTHING, keep=False))
+    return found
+
+
+class Counting(Doubling):
+    """Counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.prepared = 0
+
+    def prepare(self, graph: object, as_of: float, horizon_seconds: float) -> Example:
+        self.prepared += 1
+        return super().prepare(graph, as_of, horizon_seconds)  # type: ignore[arg-type]
+
+
+def test_an_expert_that_is_a_model_of_the_lineup_is_asked_once() -> None:
+    counting = Counting()
+    both = BlendForecaster([Expert(counting, stored=True), Expert(Tenfold(), stored=True)])
+    both.fitted = True
+    service = ForecastService([both, counting], 7200.0)
+    runs = service.forecast(dues())
+    assert [len(run.records) for run in runs] == [6, 6]
+    assert counting.prepared == 6
+
+
+def test_an_expert_fitted_with_the_blend_is_not_taken_for_the_model_of_its_name() -> None:
+    counting, own = Counting(), Counting()
+    both = BlendForecaster([Expert(own, stored=False), Expert(Tenfold(), stored=True)])
+    both.fitted = True
+    ForecastService([both, counting], 7200.0).forecast(dues())
+    assert (counting.prepared, own.prepared) == (6, 6)
+
+
+class Telling(Doubling):
+    """Knows two populations: small cascades and large ones."""
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        return np.array([int(example.observed > 3) for example in examples])
+
+
+def test_says_what_the_blend_says_by_itself() -> None:
+    """Where nothing was learned; by populations too, where an expert tells them."""
+    model = BlendForecaster([Expert(Tenfold(), stored=True), Expert(Telling(), stored=True)])
+    ages, sizes = np.full(400, 900.0), np.full(400, 5.0)
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 2, 400)
+    truth = 50 * np.exp2(rng.normal(size=400) * (1 + 2 * group))
+    model.intervals = ConformalIntervals.fit(np.full(400, 50.0), truth, ages, sizes, group=group)
+    model.fitted = True
+    waiting = dues()
+    examples = [
+        model.prepare(due.partition.store.get(due.cascade), due.as_of, 7200.0)  # type: ignore[arg-type]
+        for due in waiting
+    ]
+    alone, streamed = model.forecast(examples), Round(7200.0).ask(model, waiting)
+    for name in Forecasts.__dataclass_fields__:
+        np.testing.assert_allclose(getattr(streamed, name), getattr(alone, name), rtol=1e-12, err_msg=name)
+    assert streamed.high[5] / streamed.increment[5] > 1.5 * streamed.high[2] / streamed.increment[2]
+
+
+def test_without_anything_learned_bounds_stay_to_the_bit() -> None:
+    waiting = dues()
+    own = Round(7200.0).ask(blend(), waiting)
+    moved = calibrated("blend@3", own, waiting)
+    assert moved.low.tolist() == own.low.tolist()
+    assert moved.high.tolist() == own.high.tolist()
