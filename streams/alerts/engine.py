@@ -217,7 +217,8 @@ class PartitionAlerts:
         names = self._rules.names
         for cascade, known in list(self.journal.now.standings.items()):
             if known.keys() - names:
-                self._end(cascade, time, Cause.REMOVED, "rule removed", fixed=False, keep=names)
+                # As of a time that is behind us for certain: whoever takes over now does not tell it again.
+                self._end(cascade, just_before(time), Cause.REMOVED, "rule removed", fixed=False, keep=names)
 
     def _mature(self, cascade: str, matures: float, find: CascadeById) -> None:
         """The post has reached the horizon: its alerts tell the size it has."""
