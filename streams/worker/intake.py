@@ -77,7 +77,12 @@ class Intake:
         try:
             assigned = self._ownership.assigned
             owned = [(assigned[number], records) for number, records in batches.items() if number in assigned]
-            await asyncio.gather(*(self._take_in_parts(one, records, source_topic) for one, records in owned))
+            if self._settings.shed == "paced":
+                # One after the other: many events of a partition's cascades come before their forecast is made.
+                for one, records in owned:
+                    await self._take_in_parts(one, records, source_topic)
+            else:
+                await asyncio.gather(*(self._take_in_parts(one, records, source_topic) for one, records in owned))
             self._metrics.batch.observe(time.perf_counter() - started)
             if self._settings.shed is not True:
                 await self._forecasting.caught_up()

@@ -11,13 +11,13 @@ from streams.settings import Settings
 from streams.worker.assigned import Assigned
 from streams.worker.round_size import RoundSize
 
-PACED_SHARE: Final = 0.6
+PACED_SHARE: Final = 0.75
 """Of forecast_within_seconds: what waits may take so long until input waits too, which leaves time for the step that
-was let in last, for publication, and for posts that cost more than others. The longer they wait, the more events one
-forecast stands for."""
+was let in last and for publication."""
 
-STEP_SHARE: Final = 0.05
-"""Of forecast_within_seconds: so long it may take to forecast the cascades of one step of a paced partition."""
+STEP_SHARE: Final = 0.15
+"""Of forecast_within_seconds: so long it may take to forecast the cascades of one step of a paced partition. The larger
+the step, the more events of a cascade come with it, and the more of them one forecast stands for."""
 
 FEWEST_IN_STEP: Final = 16
 """Cascades of a step, however slow the models are: each step is a durable write of its own."""
