@@ -10,7 +10,7 @@ import pytest
 from streams.engine.raw_record import Record
 from streams.settings import Settings
 from tests.streams.conftest import cascade_events, random_stream
-from tests.streams.worker_rig import Rig
+from tests.streams.worker_rig import Notebook, Notes, Rig, records_of
 
 
 async def test_a_dead_letter_is_the_original_with_its_reason_and_place(engine_settings: Settings) -> None:
@@ -114,3 +114,19 @@ async def test_lag_is_what_kafka_holds_beyond_the_state_and_how_old_the_last_rec
     await rig.core.tick()
     assert rig.value("cascadecast_input_lag_records", partition="0") == 0
     assert rig.value("cascadecast_input_lag_seconds", partition="0") == 0
+
+
+async def test_a_worker_that_was_superseded_writes_nothing_more_of_its_batch(engine_settings: Settings) -> None:
+    """Its state would say that records are done of which it has not written the effect."""
+    book = Notebook()
+    rig = Rig(engine_settings.model_copy(update={"batch_max_events": 10}), outputs=Notes(book))
+    await rig.core.own({0})
+    events = cascade_events("c", 1000.0, [float(n) for n in range(1, 40)])
+    records = records_of(events, 0, 0.0)
+    await rig.core.ingest({0: records[:10]}, "social.events")
+    book.owner[0] = Notes(book)  # another worker has it now, and ours does not know
+    records[12] = Record(b"no event", b"c", None, 12, 0.0)
+    before = dict(rig.stores[0].segments)
+    await rig.core.ingest({0: records[10:]}, "social.events")
+    assert rig.stores[0].segments == before
+    assert rig.core.state_end(0) is None
