@@ -41,10 +41,16 @@ class Assigned:
     live: bool = False
     told: Told = field(default_factory=Told)
     advancing: bool = False  # by the wall clock, which is not durable yet
+    given_up: bool = False  # others own it, or it was read anew
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def write(self, changes: Changes) -> int:
-        """Make durable what records or the wall clock did, and up to where records are done; returns the bytes."""
+        """Make durable what records or the wall clock did, and up to where records are done; returns the bytes.
+
+        Nothing once it was given up: what was applied last may not be durable, and this would say that it is.
+        """
+        if self.given_up:
+            return 0
         return await self.log.append(self.partition, changes, self.flow.position)
 
     def look_whether_live(self, within_seconds: float) -> None:

@@ -99,8 +99,8 @@ class Intake:
 
     async def _take_part(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
         async with one.lock:
-            if self._ownership.assigned.get(one.partition.number) is not one:
-                return  # given up meanwhile: what was applied last may not be durable, so nothing later must be
+            if one.given_up:
+                return
             partition = one.partition
             one.last_arrival_wall = time.time()
             if not all(record.is_heartbeat for record in arriving):

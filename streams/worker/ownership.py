@@ -103,9 +103,8 @@ class Ownership:
         }
         for number in partitions - self.to_recover:
             self.assigned[number].flow.after_rebalance()
-        with (
-            no_garbage_collection()
-        ):  # not by each of those that read: the first to end would turn it on for the others
+        # Not by each of those that read: the first to end would turn it on for the others.
+        with no_garbage_collection():
             await self._recover(sorted(self.to_recover), still_ours)
 
     async def _recover(self, numbers: Sequence[int], still_ours: Callable[[], bool]) -> None:
@@ -145,6 +144,8 @@ class Ownership:
         await self._outputs.take_over(number)
         await segments.open_epoch(partition)
         position = await self._goes_on_at(number, segments.next_offset)
+        if (former := self.assigned.get(number)) is not None:
+            former.given_up = True
         self.assigned[number] = one = Assigned(partition, segments, Continuity(position))
         self.to_recover.discard(number)
         one.look_whether_live(self._settings.live_within_seconds)
@@ -175,7 +176,8 @@ class Ownership:
 
     async def disown(self, number: int) -> None:
         """Forget a partition: another worker has it, or may have had it."""
-        if self.assigned.pop(number, None) is not None:
+        if (one := self.assigned.pop(number, None)) is not None:
+            one.given_up = True
             self._metrics.forget_partition(number)
             if self._heartbeats is not None:
                 self._heartbeats.end(number)

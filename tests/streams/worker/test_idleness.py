@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
@@ -109,6 +110,22 @@ async def test_a_watermark_moved_by_the_wall_clock_is_durable_before_a_record_me
     again.stores = rig.stores
     await again.core.own({0})
     assert again.core.assigned[0].partition.watermark.value == partition.watermark.value == now
+
+
+async def test_a_partition_that_was_given_up_while_its_clock_waited_for_a_batch_is_written_no_more(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    rig = await live_rig(engine_settings, now)
+    one, before = rig.core.assigned[0], dict(rig.stores[0].segments)
+    now += engine_settings.idle_after_seconds + 60
+    async with one.lock:
+        tick = asyncio.create_task(rig.core.tick())
+        await asyncio.sleep(0)
+        await rig.core.disown(0)
+    await tick
+    assert rig.stores[0].segments == before
 
 
 async def test_only_forecasts_of_live_partitions_have_an_age(engine_settings: Settings) -> None:
