@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
+from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS, PREFIX_ENV
 
 if TYPE_CHECKING:
     from streams.replay.publishing import ReplaySummary
@@ -30,9 +30,7 @@ def replay_file(
     bootstrap_servers: Annotated[
         str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")
     ] = FALLBACK_BOOTSTRAP_SERVERS,
-    topic_prefix: Annotated[
-        str, typer.Option(envvar="CASCADECAST_TOPIC_PREFIX", help="First part of the topics' names.")
-    ] = "social",
+    topic_prefix: Annotated[str, typer.Option(envvar=PREFIX_ENV, help="First part of the topics' names.")] = "social",
     speed: Annotated[str, typer.Option(help="Event seconds a second: 1, 100 ... or max.")] = "max",
     fold: Annotated[str | None, typer.Option(help="Lay the cascades over one period, such as 24h.")] = None,
     in_order: Annotated[bool, typer.Option("--in-order", help="The file is ordered by event time already.")] = False,

@@ -8,16 +8,14 @@ from typing import Annotated
 
 import typer
 
-from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS
+from streams.kafka.clients import BOOTSTRAP_ENV, FALLBACK_BOOTSTRAP_SERVERS, PREFIX_ENV
 
 Bootstrap = Annotated[str, typer.Option("--bootstrap-servers", envvar=BOOTSTRAP_ENV, help="The Kafka cluster.")]
 Partitions = Annotated[int, typer.Option(min=1, help="Partitions of each topic.")]
 Replication = Annotated[
     int | None, typer.Option(min=1, help="Copies of each partition.  [default: up to 3, one a broker]")
 ]
-Prefix = Annotated[
-    str, typer.Option("--topic-prefix", envvar="CASCADECAST_TOPIC_PREFIX", help="First part of the topics' names.")
-]
+Prefix = Annotated[str, typer.Option("--topic-prefix", envvar=PREFIX_ENV, help="First part of the topics' names.")]
 AppId = Annotated[
     str, typer.Option(envvar="CASCADECAST_APP_ID", help="The workers' app id: their changelogs are looked at too.")
 ]

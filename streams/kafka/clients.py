@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 BOOTSTRAP_ENV: Final = "CASCADECAST_BOOTSTRAP_SERVERS"
+PREFIX_ENV: Final = "CASCADECAST_TOPIC_PREFIX"
 
 FALLBACK_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 """Where a Kafka on this machine listens by default."""
