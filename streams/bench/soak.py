@@ -43,9 +43,10 @@ LOT_RECORDS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """Half of the time at full speed, half at ``rate`` events a second; ``events_per_hour`` are of event time."""
+    """First at full speed, then at ``rate`` events a second; ``events_per_hour`` are of event time."""
 
-    minutes: float = 10.0
+    minutes: float = 5.0
+    fixed_minutes: float = 5.0
     rate: float = 500.0
     events_per_hour: float = 4_000.0
     partitions: int = 4
@@ -68,7 +69,6 @@ class Sample:
 def run(plan: SoakPlan, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """The rows of ``cascadecast bench soak``."""
     stream = endless(plan.events_per_hour, plan.seed)
-    phase_seconds = plan.minutes * 30.0
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch, EmbeddedBroker() as broker:
         server = broker.bootstrap_servers
@@ -79,12 +79,12 @@ def run(plan: SoakPlan, tell: Callable[[str], None]) -> list[dict[str, Any]]:
             feed = _Feed(producer(server), stream, worker)
             tell("filling the memory")
             feed.fill(plan.events_per_hour * FILLING_HOURS)
-            full = _phase("full speed", phase_seconds, feed.full_speed, worker, tell)
+            full = _phase("full speed", 60.0 * plan.minutes, feed.full_speed, worker, tell)
             feed.catch_up()
             began, sent = time.monotonic(), feed.sent
             steady = _phase(
                 "fixed rate",
-                phase_seconds,
+                60.0 * plan.fixed_minutes,
                 lambda: feed.up_to(sent + (time.monotonic() - began) * plan.rate),
                 worker,
                 tell,

@@ -97,10 +97,9 @@ def changelog(
 
 
 def soak(
-    minutes: Annotated[
-        float, typer.Option(min=0.1, help="Half at full speed, half at a fixed rate; 60 for long.")
-    ] = 10.0,
-    rate: Annotated[float, typer.Option(min=1, help="Events a second of the second half.")] = 500.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="At full speed, once the memory is full.")] = 5.0,
+    fixed_minutes: Annotated[float, typer.Option(min=0.1, help="After them, at a fixed rate; 60 for long.")] = 5.0,
+    rate: Annotated[float, typer.Option(min=1, help="The fixed rate in events a second.")] = 500.0,
     models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "hawkes",
     json: Json = False,
 ) -> None:
@@ -108,7 +107,7 @@ def soak(
     from streams.bench.soak import SoakPlan, run
 
     started = perf_counter()
-    _show("bench soak", run(SoakPlan(minutes, rate, models=models), _say), json, started)
+    _show("bench soak", run(SoakPlan(minutes, fixed_minutes, rate, models=models), _say), json, started)
 
 
 def alerts(
