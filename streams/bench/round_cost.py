@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from graph import CascadeView
 from streams.bench.pipeline import PipelinePlan, events_of
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
@@ -43,9 +44,9 @@ def run(model: str, tell: Tell) -> list[dict[str, Any]]:
     return rows
 
 
-def due_in_time(partition: Partition) -> list[Due]:
-    """What falls due while simulated events come."""
-    events = list(events_of(PipelinePlan(events=EVENTS)))
+def due_in_time(partition: Partition, count: int = EVENTS) -> list[Due]:
+    """What falls due while so many simulated events come."""
+    events = list(events_of(PipelinePlan(events=count)))
     dues: list[Due] = []
     for start in range(0, len(events), APPLIED):
         partition.apply_events(events[start : start + APPLIED])
@@ -60,5 +61,9 @@ def due_in_time(partition: Partition) -> list[Due]:
 
 
 def _unseen(dues: Sequence[Due]) -> list[Due]:
-    """The same with views of their own: what a model remembers of a view costs nothing again."""
-    return [replace(due, view=replace(due.view)) for due in dues]
+    return [replace(due, view=view) for due, view in zip(dues, unread([due.view for due in dues]), strict=True)]
+
+
+def unread(views: Sequence[CascadeView]) -> list[CascadeView]:
+    """The same as objects of their own: what a model remembers of a view costs nothing again."""
+    return [replace(view) for view in views]

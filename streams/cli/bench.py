@@ -61,10 +61,11 @@ def forecasters(json: Json = False) -> None:
     from streams.bench.autocas import run as run_autocas
     from streams.bench.forecasters import run as run_concat
     from streams.bench.graphwave import run as run_graphwave
+    from streams.bench.reuse import run as run_reuse
     from streams.bench.round_cost import run as run_rounds
 
     started = perf_counter()
-    rows = [*run_concat(_say), *run_autocas(_say), *run_graphwave(_say), *run_rounds("blend", _say)]
+    rows = [*run_concat(_say), *run_autocas(_say), *run_graphwave(_say), *run_rounds("blend", _say), *run_reuse(_say)]
     _show("bench forecasters", rows, json, started)
 
 
