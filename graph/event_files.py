@@ -1,14 +1,18 @@
-"""Event files: one JSON event a line, plain, ``.gz`` or ``.zst``, or ``-`` for the standard streams."""
+"""Event files: one JSON event a line, plain, ``.gz`` or ``.zst``, or ``-`` for the standard streams.
+
+What is read is known by its name, or else by its first bytes: a compressed file may come under any name or by a pipe.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
@@ -41,6 +45,13 @@ class _Frame(Protocol):
 _CHUNK_BYTES: Final = 1 << 18
 _ZSTD_LEVEL: Final = 3
 _STANDARD: Final = "-"
+
+_START: Final[Mapping[str, Callable[[], _Frame]]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),
+    ".zst": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
+_MAGIC: Final = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""How compressed data begins (RFC 1952, RFC 8878); no line of JSON does."""
 
 _MENDS: Final = {
     RejectReason.OVERSIZE: "shorten its text",
@@ -182,18 +193,12 @@ def _decompressed(path: str | os.PathLike[str], progress: Progress | None) -> It
     name = os.fspath(path)
     try:
         if name == _STANDARD:
-            yield from _raw(sys.stdin.buffer, None, progress)
+            yield from _unpacked(_raw(sys.stdin.buffer, None, progress), name)
             return
         with Path(name).open("rb") as file:
-            raw = _raw(file, os.fstat(file.fileno()).st_size, progress)
-            if name.endswith(".zst"):
-                yield from _unpacked(raw, lambda: zstandard.ZstdDecompressor().decompressobj(), name)
-            elif name.endswith(".gz"):
-                yield from _unpacked(raw, lambda: zlib.decompressobj(wbits=31), name)
-            else:
-                yield from raw
+            yield from _unpacked(_raw(file, os.fstat(file.fileno()).st_size, progress), name)
     except (zstandard.ZstdError, zlib.error) as error:
-        kind = Path(name).suffix
+        kind = Path(name).suffix or "compressed"
         raise EventFileError(f"{name}: damaged, or not a {kind} file ({error}); fetch or write it again") from None
     except OSError as error:
         raise EventFileError(f"{name}: cannot be read: {error.strerror}; check the path") from None
@@ -208,7 +213,16 @@ def _raw(file: IO[bytes], total: int | None, progress: Progress | None) -> Itera
         yield chunk
 
 
-def _unpacked(chunks: Iterable[bytes], start: Callable[[], _Frame], name: str) -> Iterator[bytes]:
+def _unpacked(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    first = next(chunks, b"")
+    kind = Path(name).suffix
+    if kind not in _START:
+        kind = next((kind for magic, kind in _MAGIC.items() if first.startswith(magic)), "")
+    chunks = itertools.chain([first], chunks)
+    return _frames(chunks, _START[kind], name) if kind else chunks
+
+
+def _frames(chunks: Iterable[bytes], start: Callable[[], _Frame], name: str) -> Iterator[bytes]:
     """Decompress the frames of a file one after another; the stream classes do not tell a file that was cut short."""
     frame = None
     for chunk in chunks:

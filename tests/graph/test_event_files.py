@@ -67,6 +67,20 @@ def test_a_dash_is_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(read_events("-")) == EVENTS
 
 
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_compressed_events_are_known_by_any_name_and_from_a_pipe(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(tmp_path / f"events.{suffix}", EVENTS)
+    packed = (tmp_path / f"events.{suffix}").rename(tmp_path / "download")
+    assert list(read_events(packed)) == EVENTS
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(packed.read_bytes())))
+    assert list(read_events("-")) == EVENTS
+    packed.write_bytes(packed.read_bytes()[:-1])
+    with pytest.raises(EventFileError, match="download: cut short in the middle of its compressed data"):
+        list(read_events(packed))
+
+
 def test_a_bad_line_is_named_with_its_mend(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(msgspec.json.encode(EVENTS[0]) + b'\n\n{"id":"x","cascade":"c","kind":"repost"}\n')
