@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.kafka.clients import connect
+from streams.kafka.placement import placement_of_newest
 from streams.kafka.topics import (
     CHANGELOG_SUFFIX,
     DEFAULT_PREFIX,
@@ -35,8 +36,9 @@ class TopicDefect:
 def check_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: str | None = None) -> list[TopicDefect]:
     """Everything in which the cluster differs from the declaration; empty when all is well.
 
-    With the worker's ``app_id`` also its changelogs, which must be compacted, have as many partitions as the events
-    topic has, and be kept as safely. Raises `KafkaUnreachableError`, and `TopicsError` when settings cannot be read.
+    Of the events also whether the newest lie on the partitions of their keys. With the worker's ``app_id`` also its
+    changelogs, which must be compacted, have as many partitions as the events topic has, and be kept as safely. Raises
+    `KafkaUnreachableError`, and `TopicsError` when settings cannot be read.
     """
     admin, metadata = connect(bootstrap_servers)
     check = _Check(bootstrap_servers, specs, app_id, sorted(metadata.brokers))
@@ -52,6 +54,8 @@ def check_topics(bootstrap_servers: str, specs: Sequence[TopicSpec], *, app_id: 
     for spec in present:
         found += check.layout(spec, metadata.topics[spec.name])
     found += [check.setting(one) for one in differing_settings(admin, present, len(metadata.brokers))]
+    if (events := metadata.topics.get(specs[0].name)) is not None:
+        found += check.placement(specs[0], len(events.partitions))
     return found
 
 
@@ -89,6 +93,20 @@ class _Check:
                 TopicDefect(spec.name, "replication", said, str(wanted), self._replicate(spec.name, replicas, wanted))
             )
         return defects
+
+    def placement(self, spec: TopicSpec, count: int) -> list[TopicDefect]:
+        """Events on the partitions of their keys."""
+        prefix = spec.name.removesuffix(".events")
+        newest = placement_of_newest(self.bootstrap_servers, spec.name, count, self.app_id or prefix)
+        if not newest.misplaced:
+            return []
+        mend = (
+            "set the producers' partitioner to murmur2_random (librdkafka's and confluent-kafka's default is another); "
+            f"what lies there: cascadecast topics repartition --bootstrap-servers {self.bootstrap_servers} "
+            f"--topic-prefix {prefix} --to-prefix {prefix}-placed --partitions {count} (deploy/runbook.md)"
+        )
+        found = f"{newest.misplaced} of the newest {newest.seen} events on others"
+        return [TopicDefect(spec.name, "partition of a key", found, "that of murmur2", mend)]
 
     def _create(self) -> str:
         prefix = self.specs[0].name.removesuffix(".events")

@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 import time
+from zlib import crc32
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from streams.broker import EmbeddedBroker
+from streams.kafka.partitioner import partition_of
 from streams.kafka.topic_checks import check_topics
 from streams.kafka.topics import TopicsError, create_topics, declared_topics, partition_count
+from streams.replay.repartition import repartition
 
 
 def make(kafka: EmbeddedBroker, *topics: NewTopic) -> None:
@@ -67,6 +71,33 @@ def test_every_defect_is_found(kafka: EmbeddedBroker, topic_prefix: str) -> None
     copies = [one for one in check_topics(kafka.bootstrap_servers, wanted) if one.what == "replication"]
     assert {(one.found, one.wanted) for one in copies} == {("1", "2")}
     assert len(copies) == len(specs) - 1
+
+
+def test_events_of_a_producer_that_parts_otherwise_are_found_and_can_be_mended(
+    kafka: EmbeddedBroker, topic_prefix: str
+) -> None:
+    specs = declared_topics(4, prefix=topic_prefix)
+    create_topics(kafka.bootstrap_servers, specs)
+    produce_posts(kafka, specs[0].name, "murmur2_random", range(300))
+    assert check_topics(kafka.bootstrap_servers, specs) == []
+    produce_posts(kafka, specs[0].name, "consistent_random", range(300, 340))
+    (found,) = check_topics(kafka.bootstrap_servers, specs)
+    assert found.what == "partition of a key"
+    elsewhere = sum(crc32(f"p{n}".encode()) % 4 != partition_of(f"p{n}", 4) for n in range(300, 340))
+    assert found.found == f"{elsewhere} of the newest 340 events on others"
+    placed = declared_topics(4, prefix=f"{topic_prefix}-placed")
+    assert f"--to-prefix {topic_prefix}-placed --partitions 4" in found.mend
+    create_topics(kafka.bootstrap_servers, placed)
+    repartition(kafka.bootstrap_servers, topic_prefix, f"{topic_prefix}-placed")
+    assert check_topics(kafka.bootstrap_servers, placed) == []
+
+
+def produce_posts(kafka: EmbeddedBroker, topic: str, partitioner: str, numbers: range) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "partitioner": partitioner})
+    for number in numbers:
+        post = {"id": f"p{number}", "cascade": f"p{number}", "kind": "post", "time": 1_700_000_000 + number}
+        producer.produce(topic, json.dumps(post), f"p{number}")
+    assert producer.flush(30) == 0
 
 
 def test_amend_sets_settings_but_never_partitions(kafka: EmbeddedBroker, topic_prefix: str) -> None:
