@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.first_tree import first_tree
 from forecasters.view_memo import once_per_view
 from graph import CascadeView
 from graph.features import distinct, mean_distance
-from graph.records import depths_of
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def _in_parts(ages: Floats, end: float) -> NDArray[np.int64]:
 
 def _shape(view: CascadeView) -> Floats:
     """Ten numbers of the tree of the first events: depths, the root's share, the largest other hub, leaves, breadth."""
-    depths, parents = first_tree(view)
+    depths, parents = first_tree(view, FIRST_EVENTS)
     n = len(depths)
     edges, half = max(n - 1, 1), n // 2
     children = np.bincount(parents[1:], minlength=n)
@@ -101,17 +101,3 @@ def _shape(view: CascadeView) -> Floats:
             distinct(view.users[:n]) / n,
         ]
     )
-
-
-def first_tree(view: CascadeView) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Depths and parents (n,) of the first events; a parent that comes later gives way to its nearest early ancestor.
-
-    An event may be stamped before its parent, so that its parent is not among the first.
-    """
-    parents = view.parents[:FIRST_EVENTS].copy()
-    n = len(parents)
-    if not (parents >= n).any():
-        return view.depths[:n], parents
-    while (late := parents >= n).any():
-        parents[late] = view.parents[parents[late]]
-    return depths_of(parents.clip(min=0)), parents

@@ -16,7 +16,7 @@ from forecasters.concat import ConCatForecaster
 from forecasters.context import ContextConfig, context_features
 from forecasters.context.fitting import context_cases, fit_context
 from forecasters.context.network import context_batch
-from forecasters.context.summary import FIRST_EVENTS, SUMMARY_SIZE, first_tree, summary_features
+from forecasters.context.summary import FIRST_EVENTS, SUMMARY_SIZE, summary_features
 from forecasters.dataset import cases
 from forecasters.registry import new_forecaster
 from graph import Cascade
@@ -64,15 +64,6 @@ def test_nothing_but_the_first_events_is_seen(later: list[float], followers: int
     np.testing.assert_allclose(seen, summary_of(plain), rtol=0.0, atol=1e-4)  # a start elsewhere rounds differently
     if later:
         assert not np.allclose(context_features(other.view(start + HOUR), DAY), context_features(plain.view(), DAY))
-
-
-def test_a_parent_beyond_the_first_events_gives_way_to_its_ancestor() -> None:
-    ages = [*np.linspace(10.0, 500.0, 120).tolist(), 5.0]
-    early = cascade_of(ages, parents=[0] * 120 + [120])  # stamped before its parent, the last of all
-    depths, parents = first_tree(early.view())
-    assert len(parents) == FIRST_EVENTS
-    assert (parents[1:] == 0).all()
-    np.testing.assert_array_equal(depths, [0] + [1] * (FIRST_EVENTS - 1))
 
 
 @pytest.mark.parametrize(
