@@ -87,7 +87,7 @@ class AutoCasConfig:
     @classmethod
     def paper_summary(cls) -> Self:
         """What the papers' protocol lets be seen, read twice: as numbers, and as steps that correct these."""
-        return cls.paper(context=True, summary=True, learning_rate=3e-4)
+        return cls.paper(context=True, summary=True, members=1, epochs=2, learning_rate=3e-4)
 
     @classmethod
     def rolling(cls, **changes: Any) -> Self:

@@ -89,7 +89,7 @@ class CasFTConfig:
     @classmethod
     def paper_summary(cls) -> Self:
         """What the paper's protocol lets be seen, read twice: as numbers, and as events that correct these."""
-        return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=4, patience=2)
+        return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=2)
 
     @classmethod
     def full(cls) -> Self:

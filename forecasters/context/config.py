@@ -33,6 +33,8 @@ class ContextConfig:
     With 48 instead of 24, and as many steps, errors on unseen Weibo cascades fell by 1 %."""
     most_cuts: int = 150_000
     """Of one population; where it has many cascades, each is cut at fewer ages."""
+    age_span: float | None = None
+    """How many times older or younger than its cascade's case a cut is at most; None: from a minute to the horizon."""
     nearer_horizons: float = 0.4
     """Share of these cuts with a random horizon before the one that is asked for, so that any horizon can be asked."""
 
@@ -41,8 +43,8 @@ class ContextConfig:
 
     @classmethod
     def summary(cls) -> Self:
-        """Of the first events, for the horizon that is asked for alone."""
-        return cls(reads="first-events", nearer_horizons=0.0)
+        """Of the first events, for the age and horizon that are asked for: other ages teach only as they are near."""
+        return cls(reads="first-events", cuts=32, age_span=5.0, epochs=6)
 
     @property
     def size(self) -> int:

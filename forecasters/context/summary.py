@@ -20,19 +20,17 @@ Floats = NDArray[np.float64]
 
 FIRST_EVENTS: Final = 100
 """As many as the papers' models read, the root counted."""
-ORDINALS: Final = (1, 2, 3, 4, 5, 7, 10, 14, 19, 25, 32, 40, 50, 60, 70, 80, 90, 99)
-"""The reshares whose ages are features: where 100 events came in minutes, these tell how the pace went on changing."""
 PARTS: Final = 10
-"""Equal parts of the age, and of the time until the last of the events, whose counts are features."""
+"""Equal parts of the time until the last of the events, whose counts are features: where 100 events came in minutes,
+they tell how the pace changed, which parts of the age would not."""
 LAST_SECONDS: Final = (10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 """Windows that end with the last of the events, wherever the observation ends."""
 QUANTILES: Final = (0.1, 0.5, 0.9, 1.0)
 OLDEST_SECONDS: Final = 1e10
 """Three centuries: keeps the features of a view of everything (age infinite) finite."""
 LARGEST_LOG: Final = 30.0
-SUMMARY_SIZE: Final = 6 + len(ORDINALS) + 2 * PARTS + len(LAST_SECONDS) + len(QUANTILES) + 10
+SUMMARY_SIZE: Final = 6 + PARTS + len(LAST_SECONDS) + len(QUANTILES) + 10
 
-_ORDINALS: Final = np.array(ORDINALS)
 _INNER: Final = np.arange(1, PARTS) / PARTS
 _LAST: Final = np.array(LAST_SECONDS)
 
@@ -42,17 +40,13 @@ def summary_features(view: CascadeView, horizon_seconds: float) -> Floats:
     """The summary of a view, (SUMMARY_SIZE,), finite for any view; read-only, computed once for each view.
 
     log2 of reshares, of the age, the remaining time, the silence and the time until the last event in minutes, and
-    whether there are as many events as are read; the log2 ages of chosen reshares, that of the observation where they
-    had not come; log2 counts in parts of the age, in parts of the time until the last event and in the last seconds
-    before it; log2 gaps; the shape of the tree; and the share of users that are different.
+    whether there are as many events as are read; log2 counts in parts of the time until the last event and in the last
+    seconds before it; log2 gaps; the shape of the tree; and the share of users that are different.
     """
     age = min(view.age_seconds, OLDEST_SECONDS)
     ages = np.minimum(view.ages[:FIRST_EVENTS][view.reshares[:FIRST_EVENTS]], age)
     count = len(ages)
     last = float(ages[-1]) if count else 0.0
-    came = count >= _ORDINALS
-    reached = np.full(len(ORDINALS), age)
-    reached[came] = ages[_ORDINALS[came] - 1]
     gaps = np.sort(np.diff(ages)) if count > 1 else np.zeros(1)
     times = np.array([age, max(horizon_seconds - age, 0.0), age - last, last]) / 60.0
     return np.concatenate(
@@ -60,9 +54,7 @@ def summary_features(view: CascadeView, horizon_seconds: float) -> Floats:
             _log([count]),
             _log(times),
             [float(len(view) >= FIRST_EVENTS)],
-            _log(reached / 60.0),
-            _log(_in_parts(ages, age)),
-            _log(_in_parts(ages, last)),
+            _log(np.diff(np.concatenate(([0], ages.searchsorted(last * _INNER), [count])))),
             _log(count - ages.searchsorted(last - _LAST, side="right")),
             _log([gaps[round(q * (len(gaps) - 1))] for q in QUANTILES]),
             _shape(view),
@@ -72,11 +64,6 @@ def summary_features(view: CascadeView, horizon_seconds: float) -> Floats:
 
 def _log(values: Any) -> Floats:
     return np.asarray(np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG))
-
-
-def _in_parts(ages: Floats, end: float) -> NDArray[np.int64]:
-    """How many of the ``ages`` lie in each of the equal parts of [0, end), those at its end in the last one."""
-    return np.diff(np.concatenate(([0], ages.searchsorted(end * _INNER), [len(ages)])))
 
 
 def _shape(view: CascadeView) -> Floats:
