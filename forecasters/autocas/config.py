@@ -35,6 +35,8 @@ class AutoCasConfig:
     """Whether followers and the hour of the day are read; the papers have neither."""
     context: bool = False
     """Whether `forecasters.context` forecasts first and the sequence corrects it: the rolling form."""
+    summary: bool = False
+    """Whether that context is a summary of the earliest 100 events and nothing else."""
 
     prompts: int = 4
     width: int = 64
@@ -81,6 +83,11 @@ class AutoCasConfig:
             "averaging": 0.99,
         }
         return cls(**(form | changes))
+
+    @classmethod
+    def paper_summary(cls) -> Self:
+        """What the papers' protocol lets be seen, read twice: as numbers, and as steps that correct these."""
+        return cls.paper(context=True, summary=True, members=1, epochs=2, learning_rate=3e-4)
 
     @classmethod
     def rolling(cls, **changes: Any) -> Self:

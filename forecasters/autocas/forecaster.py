@@ -30,7 +30,7 @@ from forecasters.autocas.totals import rolled_shares, rolled_total
 from forecasters.autocas.training import future_steps, start, train_networks
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
-from forecasters.context import ContextConfig, context_features
+from forecasters.context import ContextConfig
 from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet
 from forecasters.context.populations import resembled_populations
@@ -61,7 +61,7 @@ class AutoCasForecaster(Forecaster):
 
     def __init__(self, config: AutoCasConfig | None = None, *, level: float = DEFAULT_LEVEL) -> None:
         self.config = config or AutoCasConfig.rolling()
-        self.context_config = ContextConfig()
+        self.context_config = ContextConfig.summary() if self.config.summary else ContextConfig()
         self.level = level
         self.nets: tuple[AutoCasNet, ...] = ()
         self.context: ContextNet | None = None
@@ -200,7 +200,7 @@ class AutoCasForecaster(Forecaster):
             "ends": steps.ends,
         }
         if self.config.context:
-            inputs["context"] = context_features(view, horizon_seconds)
+            inputs["context"] = self.context_config.features(view, horizon_seconds)
         return Example.of(view, horizon_seconds, inputs), steps
 
     def _teaching(self, cases: Sequence[Case]) -> Prepared:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forecasters.autocas.config import SCRATCH, AutoCasConfig
 from forecasters.autocas.language_model import LanguageModel, load_language_model
 from forecasters.autocas.model import AutoCasNet
-from forecasters.context import CONTEXT_SIZE, ContextConfig
+from forecasters.context import ContextConfig
 from forecasters.context.network import ContextNet
 from forecasters.errors import ModelStoreError
 from forecasters.members import fill_members, member_tensors
@@ -71,4 +71,4 @@ def recorded_context(record: dict[str, Any] | None) -> tuple[ContextNet | None, 
     if record is None:
         return None, ContextConfig()
     config = ContextConfig.from_json(record["settings"])
-    return ContextNet(CONTEXT_SIZE, tuple(record["populations"]), config), config
+    return ContextNet(config.size, tuple(record["populations"]), config), config

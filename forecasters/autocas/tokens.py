@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from forecasters.autocas.config import AutoCasConfig
 from forecasters.autocas.steps import Steps, steps_of
+from forecasters.first_tree import first_tree
 from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
@@ -127,8 +128,9 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
     tokens[:, NEW] = _log(np.diff(np.concatenate(([0], seen))))
     tokens[:, CUMULATIVE] = _log(seen)
 
-    ages, parents = view.ages[:cap], view.parents[:cap]
-    depths = np.minimum(view.depths[:cap], DEEPEST_LEVEL).astype(np.int64)
+    ages = view.ages[:cap]
+    depths, parents = first_tree(view, cap)
+    depths = np.minimum(depths, DEEPEST_LEVEL).astype(np.int64)
     step = np.minimum(np.searchsorted(ends, ages, side="left"), K - 1)  # (n,) the step in which each event came
     new, of = slice(1, None), step[1:]  # the root is no event of a step
     events = np.maximum(np.bincount(of, minlength=K), 1)

@@ -21,7 +21,7 @@ class CasFTConfig:
     """Architecture and training of one CasFT model (arXiv 2409.16619)."""
 
     context: ContextConfig | None = None
-    """None: the paper's protocol strictly, the observed events only. Else the full model: any age, with counts."""
+    """None: the paper's form strictly, the sequence only. Else what forecasts first, and the sequence corrects it."""
 
     event_cap: int = 100
     """Events the sequence sees; the papers' models see the earliest 100."""
@@ -85,6 +85,11 @@ class CasFTConfig:
         """The protocol of the paper, and a mean of three networks, as ConCat's."""
         form: dict[str, Any] = {"members": 3}
         return cls(**(form | changes))
+
+    @classmethod
+    def paper_summary(cls) -> Self:
+        """What the paper's protocol lets be seen, read twice: as numbers, and as events that correct these."""
+        return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=2)
 
     @classmethod
     def full(cls) -> Self:

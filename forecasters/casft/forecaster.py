@@ -20,7 +20,6 @@ from forecasters.casft.training import forecast_together, scale, train_networks
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
-from forecasters.context import context_features
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -76,6 +75,7 @@ class CasFTForecaster(Forecaster):
         """The paper's form, and its ablations (section 5 of the paper; what each leaves out is in docs/casft.md)."""
         return {
             "paper": lambda: cls(CasFTConfig.paper()),
+            "paper-summary": lambda: cls(CasFTConfig.paper_summary()),
             "paper-no-trend": lambda: cls(CasFTConfig.paper(trend="none")),
             "paper-no-cues": lambda: cls(CasFTConfig.paper(ode_cues=False)),
             "paper-no-diffusion": lambda: cls(CasFTConfig.paper(trend="regression")),
@@ -86,7 +86,7 @@ class CasFTForecaster(Forecaster):
         view = graph.view(as_of)
         inputs: dict[str, NDArray[Any]] = dict(sequence(view, self.config.event_cap, self.config.recent_events))
         if self.config.context is not None:
-            inputs["context"] = context_features(view, horizon_seconds)
+            inputs["context"] = self.config.context.features(view, horizon_seconds)
         return Example.of(view, horizon_seconds, inputs)
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:

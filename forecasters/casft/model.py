@@ -13,7 +13,6 @@ from forecasters.casft.config import CasFTConfig
 from forecasters.casft.cues import CueNet, Cues
 from forecasters.casft.generators import DiffusedTrend, RegressedTrend
 from forecasters.concat.model import Batch as Observation
-from forecasters.context import CONTEXT_SIZE
 from forecasters.context.network import ContextNet, floored
 
 
@@ -66,7 +65,7 @@ class CasFTNet(nn.Module):
         self.context: ContextNet | None = None
         told = 0
         if config.context is not None:
-            self.context = ContextNet(CONTEXT_SIZE, populations, config.context).requires_grad_(False)
+            self.context = ContextNet(config.context.size, populations, config.context).requires_grad_(False)
             told = self.context.hidden_size + 1
         self.trend: DiffusedTrend | RegressedTrend | None = None
         if config.trend == "diffusion":

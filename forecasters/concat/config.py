@@ -16,7 +16,7 @@ class ConCatConfig:
     """Architecture and training of one ConCat model (arXiv 2409.16623; sizes of its published Weibo runs)."""
 
     context: ContextConfig | None = None
-    """None: the paper's protocol strictly, the observed events only. Else the full model: any age, with counts."""
+    """None: the paper's form strictly, the sequence only. Else what forecasts first, and the sequence corrects it."""
     ode: bool = True
     """False (ablation): the state stands still between events, and only the jumps are left."""
     point_process: bool = True
@@ -62,6 +62,11 @@ class ConCatConfig:
         random beginning, and the error of a mean is at most the mean of the errors."""
         form: dict[str, Any] = {"members": 3}
         return cls(**(form | changes))
+
+    @classmethod
+    def paper_summary(cls) -> Self:
+        """What the paper's protocol lets be seen, read twice: as numbers, and as events that correct these."""
+        return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=2)
 
     @classmethod
     def full(cls) -> Self:

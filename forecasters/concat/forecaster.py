@@ -17,7 +17,6 @@ from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
 from forecasters.concat.training import mean_growth, train_networks
-from forecasters.context import context_features
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -60,6 +59,7 @@ class ConCatForecaster(Forecaster):
     def variants(cls) -> Mapping[str, Callable[[], Forecaster]]:
         return {
             "paper": lambda: cls(ConCatConfig.paper()),
+            "paper-summary": lambda: cls(ConCatConfig.paper_summary()),
             "paper-no-ode": lambda: cls(ConCatConfig.paper(ode=False)),
             "paper-no-tpp": lambda: cls(ConCatConfig.paper(point_process=False)),
             "paper-no-alignment": lambda: cls(ConCatConfig.paper(alignment=False)),
@@ -70,7 +70,7 @@ class ConCatForecaster(Forecaster):
         view = graph.view(as_of)
         inputs: dict[str, NDArray[Any]] = dict(sequence(view, self.config.event_cap, self.config.recent_events))
         if self.config.context is not None:
-            inputs["context"] = context_features(view, horizon_seconds)
+            inputs["context"] = self.config.context.features(view, horizon_seconds)
         return Example.of(view, horizon_seconds, inputs)
 
     def point(self, examples: Sequence[Example]) -> Floats:

@@ -13,7 +13,6 @@ from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 from forecasters.concat.encoder import EventEncoder
 from forecasters.concat.intensity import QUADRATURE_TOLERANCE, TRAINING_TOLERANCE, Intensity, integrate_pieces
 from forecasters.concat.jump_ode import Path, solve
-from forecasters.context import CONTEXT_SIZE
 from forecasters.context.network import ContextNet, floored
 
 
@@ -64,7 +63,7 @@ class ConCatNet(nn.Module):
         self.context: ContextNet | None = None
         beside = 0
         if config.context is not None:
-            self.context = ContextNet(CONTEXT_SIZE, populations, config.context).requires_grad_(False)
+            self.context = ContextNet(config.context.size, populations, config.context).requires_grad_(False)
             beside = self.context.hidden_size
         self.head = nn.Linear(d + beside, 1)
 

@@ -13,6 +13,7 @@ from forecasters.base import Case
 from forecasters.context.config import ContextConfig
 from forecasters.dataset import cut, just_before, rolling_ages
 from forecasters.labels import label_of, observed_until, population_of
+from forecasters.nearby_ages import with_nearby_ages
 from graph import Cascade
 
 FEWEST_EVENTS: Final = 2
@@ -25,8 +26,12 @@ def context_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> li
     """Random cuts of the cascades of ``train``, each at the horizon of its case or at a nearer one.
 
     The draw depends on the seed and a cascade's place among the others. A cascade whose events end before its horizon
-    has no nearer horizon to be asked for.
+    has no nearer horizon to be asked for. With an ``age_span`` the cuts are `with_nearby_ages` instead, all of them at
+    the horizons of the cases.
     """
+    if config.age_span is not None:
+        near = with_nearby_ages(train, config.cuts, config.age_span, most=config.most_cuts, seed=seed)
+        return near[len(train) :]
     found: list[Case] = []
     for horizon in sorted({case.horizon_seconds for case in train}):
         graphs = {id(case.graph): case.graph for case in train if case.horizon_seconds == horizon}

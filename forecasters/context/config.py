@@ -1,15 +1,24 @@
-"""The sizes of the context network and how long it learns."""
+"""What the context network reads, its sizes, and how long it learns."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasters.context.features import CONTEXT_SIZE, context_features
+from forecasters.context.summary import SUMMARY_SIZE, summary_features
+from graph import CascadeView
 
 
 @dataclass(frozen=True, slots=True)
 class ContextConfig:
     """Chosen by four-fold cross-validation on Weibo cascades outside every test part; see docs/forecasters.md."""
 
+    reads: Literal["everything", "first-events"] = "everything"
+    """All that was observed, or what follows from the earliest 100 events alone: the papers' restriction."""
     members: int = 6
     """Networks of each population whose forecasts are averaged: past four another one changes little."""
     width: int = 64
@@ -24,11 +33,28 @@ class ContextConfig:
     With 48 instead of 24, and as many steps, errors on unseen Weibo cascades fell by 1 %."""
     most_cuts: int = 150_000
     """Of one population; where it has many cascades, each is cut at fewer ages."""
+    age_span: float | None = None
+    """How many times older or younger than its cascade's case a cut is at most; None: from a minute to the horizon."""
     nearer_horizons: float = 0.4
     """Share of these cuts with a random horizon before the one that is asked for, so that any horizon can be asked."""
 
     gate_width: int = 32
     gate_epochs: int = 6
+
+    @classmethod
+    def summary(cls) -> Self:
+        """Of the first events, for the age and horizon that are asked for: other ages teach only as they are near."""
+        return cls(reads="first-events", cuts=32, age_span=5.0, epochs=6)
+
+    @property
+    def size(self) -> int:
+        """F, how many numbers the network reads."""
+        return CONTEXT_SIZE if self.reads == "everything" else SUMMARY_SIZE
+
+    def features(self, view: CascadeView, horizon_seconds: float) -> NDArray[np.float64]:
+        """What the network reads of a view, (F,), raw and finite."""
+        read = context_features if self.reads == "everything" else summary_features
+        return read(view, horizon_seconds)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from forecasters.base import Case
 from forecasters.context.cases import context_cases
 from forecasters.context.config import ContextConfig
-from forecasters.context.features import context_features
 from forecasters.context.network import ContextNet, Perceptrons, Scale, context_batch, floored
 from forecasters.dataset import increments
 from forecasters.labels import population_of
@@ -60,7 +59,7 @@ def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
     for case in [*train, *context_cases(train, config, seed)]:
         by_population.setdefault(population_of(case.graph), []).append(case)
     populations = tuple(sorted(by_population))
-    rows = [_rows(by_population[name]) for name in populations]
+    rows = [_rows(by_population[name], config) for name in populations]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ContextNet(rows[0].X.shape[1], populations, config)
@@ -73,8 +72,8 @@ def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
     return net.eval().requires_grad_(False)
 
 
-def _rows(cases: Sequence[Case]) -> _Rows:
-    X = context_batch([context_features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
+def _rows(cases: Sequence[Case], config: ContextConfig) -> _Rows:
+    X = context_batch([config.features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
     return _Rows(X, torch.from_numpy(np.log2(1.0 + increments(cases)).astype(np.float32)))
 
 

@@ -13,7 +13,6 @@ from forecasters.autocas import AutoCasConfig, AutoCasForecaster
 from forecasters.autocas.batching import collate
 from forecasters.autocas.model import AutoCasNet
 from forecasters.autocas.rollout import roll_out
-from forecasters.context import CONTEXT_SIZE
 from forecasters.context.network import ContextNet
 from graph import Cascade, Event, Kind
 from streams.bench.graphwave import BATCH, OBSERVATION_SECONDS, weibo_like_batch
@@ -66,7 +65,7 @@ def untrained() -> AutoCasForecaster:
     forecaster = AutoCasForecaster(AutoCasConfig.rolling())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        forecaster.context = ContextNet(CONTEXT_SIZE, ("",), forecaster.context_config).eval()
+        forecaster.context = ContextNet(forecaster.context_config.size, ("",), forecaster.context_config).eval()
         net = AutoCasNet(forecaster.config, None, forecaster.context.hidden_size).eval()
     forecaster.nets = (net,)
     return forecaster

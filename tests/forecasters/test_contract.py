@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecasters.autocas import AutoCasForecaster
 from forecasters.base import TRAJECTORY_POINTS, Example, Forecaster, Forecasts
+from forecasters.context import ContextConfig
 from forecasters.dataset import rolling_cases, split_cases
 from forecasters.errors import ModelStoreError
 from forecasters.fitting import fit_forecaster
@@ -22,6 +25,7 @@ from tests.forecasters.cascades import START, cascade_of, random_cascades
 DAY = 86_400.0
 NAMES = forecaster_specs()
 each = pytest.mark.parametrize("name", NAMES)
+FEW: dict[str, Any] = {"members": 2, "cuts": 4, "epochs": 2}
 
 
 @lru_cache(maxsize=1)
@@ -30,10 +34,14 @@ def training_cascades() -> list[Cascade]:
 
 
 def small(forecaster: Forecaster) -> Forecaster:
-    """Two networks and one further age stand for many: they keep the same promises in a part of the time."""
+    """Two networks and a few further ages stand for many: they keep the same promises in a part of the time."""
     config = getattr(forecaster, "config", None)
-    fewer = {"members": 2, "nearby_ages": 1}
+    fewer: dict[str, Any] = {"members": 2, "nearby_ages": 1}
     fewer = {name: count for name, count in fewer.items() if getattr(config, name, 0) > count}
+    if isinstance(context := getattr(config, "context", None), ContextConfig):
+        fewer["context"] = replace(context, **FEW)
+    if isinstance(forecaster, AutoCasForecaster):
+        forecaster.context_config = replace(forecaster.context_config, **FEW)
     if fewer:
         forecaster.config = replace(config, **fewer)  # type: ignore[attr-defined, type-var]
     return forecaster
