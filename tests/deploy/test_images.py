@@ -67,9 +67,9 @@ def test_the_stacks_commands_would_be_understood() -> None:
     commands = typer.main.get_command(build_app())
     for name, service in ours(yaml.safe_load((DEPLOY / "stack.yaml").read_text())).items():
         said = service.get("command", ["worker"])
-        lines = said[0].split(" | ") if "entrypoint" in service else [shlex.join(["cascadecast", *said])]
-        for line in lines:
-            assert problem(commands, Quoted(line, complete=True)) is None, (name, line)
+        shell = "entrypoint" in service
+        for line in re.findall(r"cascadecast [^&|]+", said[0]) if shell else [shlex.join(["cascadecast", *said])]:
+            assert problem(commands, Quoted(line.strip(), complete=True)) is None, (name, line)
 
 
 def test_the_stacks_environment_is_settings(monkeypatch: pytest.MonkeyPatch) -> None:
