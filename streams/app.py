@@ -43,6 +43,7 @@ from streams.worker.faust_clients import (
     transactional_producers,
 )
 from streams.worker.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
+from streams.worker.flow_control import KeepingFlowControl
 from streams.worker.gathering import Gathering
 from streams.worker.heartbeat import Heartbeats
 from streams.worker.model_watch import ModelWatch
@@ -124,6 +125,7 @@ def build_app(
         logging_config={"version": 1, "disable_existing_loggers": False},
         loghandlers=[log_handler],
     )
+    app.flow_control = KeepingFlowControl()
     BoundedWorker.on_fault = _die
     BoundedWorker.shutdown_seconds = settings.drain_timeout_seconds + SHUTDOWN_SLACK_SECONDS
     source = app.topic(
