@@ -23,6 +23,7 @@ from streams.kafka.event_ends import KafkaEventEnds
 from streams.kafka.groups import committed_reader
 from streams.metrics import WorkerMetrics
 from streams.settings import Settings
+from streams.state.distrust import Distrust
 from streams.supervision.watchdog import Limits
 from streams.supervision.watchdog_thread import Watchdog
 from streams.web.access import Access
@@ -42,7 +43,7 @@ from streams.worker.faust_clients import (
     FaustSource,
     transactional_producers,
 )
-from streams.worker.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore
+from streams.worker.faust_internals import BoundedWorker, FaustChangelogs, TableSegmentStore, local_copy
 from streams.worker.flow_control import KeepingFlowControl
 from streams.worker.gathering import Gathering
 from streams.worker.heartbeat import Heartbeats
@@ -145,6 +146,8 @@ def build_app(
         options=dict(ROCKSDB_OPTIONS),
         help="Delta segments of the live cascades; see streams/state/log.py",
     )
+    distrust = Distrust(settings.data_dir)
+    distrust.remove_copies(partial(local_copy, table))
     metrics = WorkerMetrics()
     book = RuleBook()
     rule_watch = None
@@ -158,7 +161,7 @@ def build_app(
         service,
         publisher,
         FaustSource(app, source.get_topic_name()),
-        lambda number: TableSegmentStore(table, number),
+        lambda number: TableSegmentStore(table, number, distrust),
         metrics,
         _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,
         book,

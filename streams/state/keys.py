@@ -61,7 +61,8 @@ def new_owner() -> int:
 
 
 def in_order(items: Iterable[tuple[bytes, bytes]]) -> list[LogRecord]:
-    """The records that count, oldest first. Raises StateError for a key that is none."""
+    """The records that count, oldest first. Raises StateError for a key that is none, and where one is missing between
+    others: whole cascades may have been in it and nowhere else."""
     found = sorted((_read(key, value) for key, value in items), key=lambda record: record.position)
     epochs: defaultdict[tuple[int, int], list[LogRecord]] = defaultdict(list)
     for record in found:
@@ -74,10 +75,17 @@ def in_order(items: Iterable[tuple[bytes, bytes]]) -> list[LogRecord]:
             parts.append(list(_by_number_alone(unowned)))
             break
         part = [one for one in epochs[last.epoch, last.owner] if one.position <= last]
+        _must_be_whole(part, last)
         parts.append(part)
         # Cleaning takes the oldest first: where an epoch's first record is gone, so is all before it.
         last = part[0].after if part else None
     return [record for part in reversed(parts) for record in part]
+
+
+def _must_be_whole(part: Sequence[LogRecord], last: LogPosition) -> None:
+    """An owner counts its records one by one, and cleaning takes the oldest: up to ``last`` no number is left out."""
+    if part and len(part) != (wanted := last.sequence - part[0].position.sequence + 1):
+        raise damaged(f"{wanted - len(part)} of the records of epoch {last.epoch} are missing between others")
 
 
 def _by_number_alone(found: Sequence[LogRecord]) -> Iterator[LogRecord]:

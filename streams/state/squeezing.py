@@ -53,9 +53,13 @@ class StateError(UserError):
     """The stored state cannot be read by this version."""
 
 
-def damaged(why: str) -> StateError:
+class DamagedStateError(StateError):
+    """The stored state lacks something, or is not as it was written: another copy of it may be whole."""
+
+
+def damaged(why: str) -> DamagedStateError:
     """The error for a segment that nothing can be made of."""
-    return StateError(
+    return DamagedStateError(
         f"a state segment is damaged ({why}); remove the data directory to rebuild it from the changelog, or start "
         "with another app_id to rebuild it from the events"
     )

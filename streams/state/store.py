@@ -24,6 +24,12 @@ class SegmentStore(Protocol):
     async def delete(self, key: bytes) -> None:
         """Forget one segment."""
 
+    def distrust(self) -> None:
+        """What is here is damaged: make it anew from elsewhere at the next start, if that was not done already."""
+
+    def trust(self) -> None:
+        """What is here is whole."""
+
 
 class MemorySegmentStore:
     """Segments in a dictionary: for reading a log that came from elsewhere, and for tests."""
@@ -50,3 +56,9 @@ class MemorySegmentStore:
     async def delete(self, key: bytes) -> None:
         """Forget one segment."""
         self.segments.pop(key, None)
+
+    def distrust(self) -> None:
+        """There is no other copy."""
+
+    def trust(self) -> None:
+        """There is no other copy."""

@@ -15,19 +15,22 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import faust
 
+from streams.state.distrust import Distrust
 from streams.state.store import SegmentStore
 
 
 class TableSegmentStore(SegmentStore):
     """The segments of one partition in a Faust table with a RocksDB store."""
 
-    def __init__(self, table: faust.Table, partition: int) -> None:
+    def __init__(self, table: faust.Table, partition: int, distrust: Distrust) -> None:
         self._table: Any = table
         self._partition = partition
+        self._distrust = distrust
 
     @property
     def _db(self) -> Any:
@@ -64,12 +67,26 @@ class TableSegmentStore(SegmentStore):
         self._db.delete(key)
         await self._send(key, None)
 
+    def distrust(self) -> None:
+        """At the next start of the worker read the changelog from its beginning."""
+        self._distrust.note(self._partition)
+
+    def trust(self) -> None:
+        """What is here is whole."""
+        self._distrust.forget(self._partition)
+
     async def _send(self, key: bytes, value: bytes | None) -> None:
         topic = self._table.changelog_topic.get_topic_name()
         acknowledged = await self._table.app.producer.send(topic, key, value, self._partition, None, None)
         sent = await acknowledged
         # Up to here the local store need not read the changelog again.
         self._table.data.set_persisted_offset(sent.topic_partition, sent.offset)
+
+
+def local_copy(table: faust.Table, partition: int) -> Path:
+    """The directory of the local store of a partition."""
+    store: Any = table.data
+    return Path(store.partition_path(partition))
 
 
 class FaustChangelogs:

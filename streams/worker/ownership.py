@@ -11,11 +11,13 @@ from typing import Final
 
 import structlog
 
+from graph import StateFormatError
 from streams.alerts.rules import RuleBook
 from streams.engine.partition import Partition
 from streams.metrics import WorkerMetrics
 from streams.settings import Settings
 from streams.state.log import SegmentLog, no_garbage_collection
+from streams.state.squeezing import DamagedStateError
 from streams.state.store import SegmentStore
 from streams.worker.assigned import Assigned
 from streams.worker.continuity import Continuity
@@ -125,17 +127,22 @@ class Ownership:
             await asyncio.gather(*reads, return_exceptions=True)
 
     async def _read(self, number: int) -> _Reading:
+        store = self._open_store(number)
         reading = _Reading(
             Partition(number, self._settings, self._rules),
-            SegmentLog(self._open_store(number), shared=self._settings.batched_delivery),
+            SegmentLog(store, shared=self._settings.batched_delivery),
             time.perf_counter(),
         )
         self._reading.append(reading)
         try:
             # In a thread: it takes seconds where there is much, and the loop has heartbeats and pages to serve.
             await asyncio.to_thread(reading.log.load, reading.partition)
+        except (DamagedStateError, StateFormatError):
+            store.distrust()
+            raise
         finally:
             self._reading.remove(reading)
+        store.trust()
         return reading
 
     async def _open(self, reading: _Reading) -> None:

@@ -25,6 +25,7 @@ from streams.kafka.groups import committed_reader
 from streams.kafka.topics import TopicSpec, create_topics
 from streams.settings import Settings
 from streams.state.changelog import changelog_topic
+from streams.state.distrust import Distrust
 from streams.worker.faust_clients import transactional_producers
 from streams.worker.faust_internals import TableSegmentStore
 from streams.worker.outputs import Output, SupersededError, TransactionalOutputs
@@ -130,7 +131,9 @@ async def test_the_next_owner_fences_the_former_and_knows_what_it_published(
     assert sorted(message.value() for message in stream.messages("forecasts")) == [b"1", b"2", b"3"]
 
 
-async def test_a_changelog_that_refuses_a_segment_is_told_of(kafka: EmbeddedBroker, topic_prefix: str) -> None:
+async def test_a_changelog_that_refuses_a_segment_is_told_of(
+    kafka: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
     """Faust's own way of sending to a changelog would wait for ever."""
     settings = Settings(bootstrap_servers=kafka.bootstrap_servers, app_id=topic_prefix)
     app = faust.App(topic_prefix, broker=f"kafka://{kafka.bootstrap_servers}", store="memory://", web_enabled=False)
@@ -139,7 +142,7 @@ async def test_a_changelog_that_refuses_a_segment_is_told_of(kafka: EmbeddedBrok
     create_topics(kafka.bootstrap_servers, [changelog])
     await app.producer.start()
     try:
-        store = TableSegmentStore(table, 0)
+        store = TableSegmentStore(table, 0, Distrust(tmp_path))
         with pytest.raises(MessageSizeTooLargeError):
             await store._send(b"key", os.urandom(5000))
     finally:

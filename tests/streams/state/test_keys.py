@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.state.keys import LogPosition, in_order, new_owner
-from streams.state.squeezing import StateError
+from streams.state.squeezing import DamagedStateError, StateError
 
 
 def order_of(keys: list[bytes]) -> list[tuple[int, int]]:
@@ -49,6 +49,17 @@ def test_bytes_that_are_no_key(key: bytes) -> None:
 def test_an_epoch_that_goes_on_from_a_later_one() -> None:
     with pytest.raises(StateError, match="epoch 2 goes on from epoch 2"):
         in_order([(LogPosition(2, 1, 5).key(after=LogPosition(2, 0, 4)), b"")])
+
+
+@pytest.mark.parametrize("missing", [(2, 6, 9), (2, 7, 9), (3, 9, 4)])
+def test_a_record_that_is_missing_between_others(missing: tuple[int, int, int]) -> None:
+    before, opening = LogPosition(2, 7, 9), LogPosition(3, 8, 4)
+    positions = [LogPosition(2, 5, 9), LogPosition(2, 6, 9), before, opening, *(LogPosition(3, n, 4) for n in (9, 10))]
+    keys = {position: position.key(before if position == opening else None) for position in positions}
+    assert len(order_of(list(keys.values()))) == len(positions)
+    del keys[LogPosition(*missing)]
+    with pytest.raises(DamagedStateError, match=f"1 of the records of epoch {missing[0]} are missing between others"):
+        in_order([(key, b"") for key in keys.values()])
 
 
 def test_the_order_of_keys_as_bytes_is_that_of_positions() -> None:
