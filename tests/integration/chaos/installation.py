@@ -36,13 +36,10 @@ class NotSettledError(AssertionError):
 class Installation:
     """Everything of one run, in one directory; leaves no process and no port behind."""
 
-    def __init__(
-        self, directory: Path, stream: ChaosStream, settings: dict[str, str], retention_seconds: float, seed: int
-    ) -> None:
+    def __init__(self, directory: Path, stream: ChaosStream, settings: dict[str, str], seed: int) -> None:
         self._directory = directory
         self._chaos = stream
         self._settings = settings
-        self._retention_seconds = retention_seconds
         self._seed = seed
         self._stack = ExitStack()
         self._ends: list[tuple[float, int, Callable[[], None]]] = []
@@ -76,7 +73,7 @@ class Installation:
         lines = self._chaos.write(self._directory / "lines.jsonl")
         replay = ReplayProcess(lines, self.broker.proxied_servers, PREFIX, self._chaos.span_seconds / replay_seconds)
         self._stack.callback(replay.end)
-        wrong = Misrouting(self.broker.bootstrap_servers, PREFIX, self._chaos, self._retention_seconds, self._seed)
+        wrong = Misrouting(self.broker.bootstrap_servers, PREFIX, self._chaos, self._seed)
         self.fleet.scale(schedule.workers)
         began = time.monotonic()
         waiting = list(schedule.faults)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_left
 from typing import Final
 
 from confluent_kafka import Producer
@@ -17,7 +16,7 @@ COPIES_A_LOT: Final = 20
 class Misrouting:
     """Sends a lot each time it is told how far the replay is; a copy must never come before its original."""
 
-    def __init__(self, servers: str, prefix: str, stream: ChaosStream, retention_seconds: float, seed: int) -> None:
+    def __init__(self, servers: str, prefix: str, stream: ChaosStream, seed: int) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": servers,
@@ -31,7 +30,6 @@ class Misrouting:
         self._stream = stream
         self._chance = random.Random(f"misrouting {seed}")
         self._strays = list(stream.strays)
-        self._repeatable = stream.repeatable(retention_seconds)
         self._sent = 0
 
     def send_lots(self, acknowledged: int) -> None:
@@ -45,8 +43,7 @@ class Misrouting:
     def _send_lot(self, acknowledged: int, *, last: bool) -> None:
         count = len(self._strays) if last else len(self._stream.strays) // LOTS
         values = [encoded(self._strays.pop()) for _ in range(min(count, len(self._strays)))]
-        there = self._repeatable[: bisect_left(self._repeatable, acknowledged)]
-        values += [self._stream.lines[place] for place in self._chance.choices(there, k=COPIES_A_LOT)]
+        values += [self._stream.lines[self._chance.randrange(acknowledged)] for _ in range(COPIES_A_LOT)]
         for value in values:
             key = None if self._chance.random() < 0.3 else f"wrong {self._chance.random()}"
             self._producer.produce(self._topic, value, key)

@@ -129,7 +129,7 @@ def _play(
     seed: int,
     findings: Findings,
 ) -> dict[str, Any]:
-    with Installation(directory, stream, _environment(settings), settings.retention_seconds, seed) as installation:
+    with Installation(directory, stream, _environment(settings), seed) as installation:
         try:
             seconds = installation.run(faults, plan.replay_seconds, plan.settle_seconds)
         except NotSettledError as error:

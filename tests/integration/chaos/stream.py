@@ -2,8 +2,8 @@
 
 The lines go through a raw replay in this order, so what is late or comes twice is so in every run. Beside them there
 are records under wrong keys, which workers must send on: copies of lines that are already in Kafka, and *strays*,
-cascades that exist nowhere else. When these are applied depends on the run, so it must not matter: strays lie so far
-back that they are never forecast, and only those lines are copied that no clock heeds once their cascade has left.
+cascades that exist nowhere else. When a stray is applied depends on the run, so strays lie so far back that they are
+never forecast.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from graph import Event, Kind, read_events
 from graph.ordering import ordered
 from graph.simulation import Simulation
 from graph.simulator import simulated_cascade
-from graph.watermark import MAX_JUMP_SECONDS
 from streams.kafka.partitioner import partition_of
 from tests.integration.garbage import GARBAGE
 from tests.integration.harness import PARTITIONS
@@ -35,9 +34,6 @@ START: Final = 1_400_000_000.0
 ANCHORS: Final = 20
 POOL_EVENTS: Final = 200_000
 """Of a file so many events are kept to draw from: enough for streams that have little in common."""
-
-CLOCK_LAG_SECONDS: Final = 900.0
-"""More than what the clock takes as confirmed lies behind its watermark."""
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -58,23 +54,6 @@ class ChaosStream:
     def write(self, path: Path) -> Path:
         path.write_bytes(b"".join(line + b"\n" for line in self.lines))
         return path
-
-    def repeatable(self, retention_seconds: float) -> list[int]:
-        """Places of the lines that may come once more at any time, and change nothing.
-
-        A repeat is known by its id only as long as its cascade is in memory. Later it is one more late record, and one
-        whose time is near the clock's has a say in the clock: so of an event that is nearly as old as a cascade gets.
-        """
-        oldest = retention_seconds - MAX_JUMP_SECONDS - CLOCK_LAG_SECONDS
-        by_line = {encoded(event): event for event in self.events}
-        began: dict[str, float] = {}
-        for event in self.events:
-            began[event.cascade] = min(event.time, began.get(event.cascade, event.time))
-        return [
-            place
-            for place, line in enumerate(self.lines)
-            if (found := by_line.get(line)) is None or found.time - began[found.cascade] <= oldest
-        ]
 
     @property
     def span_seconds(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,15 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from graph import Event
 from streams.broker.ports import free_ports
-from streams.engine.changes import Fate
-from streams.engine.partition import Partition
-from streams.settings import Settings
 from tests.integration.chaos.proxy import Proxy
-from tests.integration.chaos.run import Plan, cheap_blend, run, settings_of
+from tests.integration.chaos.run import Plan, cheap_blend, run
 from tests.integration.chaos.schedule import ALL_KINDS, MAX_WORKERS, schedule
-from tests.integration.chaos.stream import encoded, make_stream, simulated_pool
+from tests.integration.chaos.stream import make_stream, simulated_pool
 
 
 @pytest.mark.timeout(600)
@@ -55,26 +50,6 @@ def test_a_seed_says_what_the_stream_is() -> None:
     times = [event.time for event in one.events]
     assert times != sorted(times), "some must come late"
     assert len({event.id for event in one.events}) < len(times), "some must come twice"
-
-
-def test_only_lines_that_change_nothing_once_more_are_sent_again() -> None:
-    stream = make_stream(simulated_pool(3, 40), 5, 4_000)
-    settings = Settings(**settings_of(1, Path()), partitions=1)
-    once, again = Partition(0, settings), Partition(0, settings)
-    repeatable = stream.repeatable(settings.retention_seconds)
-    assert len(stream.lines) / 2 < len(repeatable) < len(stream.lines)
-    chance = random.Random(1)
-    allowed = {stream.lines[place] for place in repeatable}
-    copied: list[Event] = []
-    late = 0
-    for event in stream.events:
-        once.apply_events([event])
-        late += again.apply_events([event, *chance.choices(copied, k=2 if copied else 0)]).fates[Fate.LATE]
-        if encoded(event) in allowed:
-            copied.append(event)
-        assert again.watermark.value == once.watermark.value
-    assert again.watermark.evidence() == once.watermark.evidence()
-    assert late > 100, "some must come once their cascade has left"
 
 
 @pytest.fixture
