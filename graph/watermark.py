@@ -8,6 +8,8 @@ say the same, never because one record does:
 - It follows an event at once that is at most ``max_jump_seconds`` ahead of the confirmed time.
 - A record further ahead is a *witness*. The clock jumps only when the witnesses outvote the records that go on near
   the confirmed time; the longer those went on undisturbed, the more votes it takes (`MIN_VOTES` to `MAX_VOTES`).
+- A record that comes too late to be applied may have come before, and nobody remembers: it counts only where it says
+  what no other has said, a later time or another one far ahead. So what is sent again moves nothing.
 - The witnesses' own times tell how long the present has been silent: the longer they go on with no record near the
   confirmed time between them, the fewer votes it takes. A batch of one wrong clock is over in moments.
 
@@ -115,13 +117,18 @@ class Watermark:
         """Events of later times need witnesses (s)."""
         return self._confirmed + self.max_jump_seconds
 
-    def observe(self, time: float, cascade: str | bytes) -> bool:
+    def observe(self, time: float, cascade: str | bytes, *, late: bool = False) -> bool:
         """Take note of a record of ``cascade`` at event time ``time`` (s), which must not be NaN; return whether it is
-        too far ahead to be believed yet: never before anything was confirmed."""
+        too far ahead to be believed yet: never before anything was confirmed. ``late``: too late to be applied, so
+        nobody knows whether it came before."""
         ahead = time - self._confirmed
         if ahead > self.max_jump_seconds:
-            self._testify(time, xxh3_64_intdigest(cascade.encode() if isinstance(cascade, str) else cascade))
+            witness = xxh3_64_intdigest(cascade.encode() if isinstance(cascade, str) else cascade)
+            if not (late and (time, witness) in self._witnesses):
+                self._testify(time, witness)
             return math.isfinite(self._confirmed) and time > self.believed_until
+        if late and time - self.allowed_lateness_seconds <= self.value:
+            return False
         if ahead >= -self.max_jump_seconds:
             self._support(time)
         self._raise(time - self.allowed_lateness_seconds)

@@ -167,7 +167,7 @@ class Partition:
         if outcome is _DUPLICATE:
             return Fate.DUPLICATE
         cascade_id, time = event.cascade, event.time
-        if clock.observe(time, cascade_id):
+        if clock.observe(time, cascade_id, late=outcome is _LATE):
             changes.ahead += 1
             cascade = self.store.get(cascade_id)
             if cascade is not None and cascade.root_time > (until := clock.believed_until):

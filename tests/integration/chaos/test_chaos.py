@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from streams.broker.ports import free_ports
+from streams.engine.changes import Fate
+from streams.engine.partition import Partition
+from streams.settings import Settings
 from tests.integration.chaos.proxy import Proxy
-from tests.integration.chaos.run import Plan, cheap_blend, run
+from tests.integration.chaos.run import Plan, cheap_blend, run, settings_of
 from tests.integration.chaos.schedule import ALL_KINDS, MAX_WORKERS, schedule
 from tests.integration.chaos.stream import make_stream, simulated_pool
 
@@ -111,3 +115,18 @@ def _is_refused(port: int) -> bool:
             return connection.recv(10) == b""
     except ConnectionResetError:
         return True
+
+
+def test_what_is_sent_again_moves_no_clock() -> None:
+    stream = make_stream(simulated_pool(3, 40), 5, 4_000)
+    settings = Settings(**settings_of(1, Path()), partitions=1)
+    once, again = Partition(0, settings), Partition(0, settings)
+    chance = random.Random(1)
+    late = 0
+    for number, event in enumerate(stream.events):
+        once.apply_events([event])
+        copies = [stream.events[chance.randrange(number + 1)] for _ in range(2)]
+        late += again.apply_events([event, *copies]).fates[Fate.LATE]
+        assert again.watermark.value == once.watermark.value
+    assert again.watermark.evidence() == once.watermark.evidence()
+    assert late > 100, "some must come once their cascade has left"
