@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.autocas.config import AutoCasConfig
+from forecasters.logarithms import OLDEST_SECONDS
 
 Floats = NDArray[np.float64]
 
@@ -18,8 +19,6 @@ STEPS_A_DOUBLING: Final = 2
 """Steps from one age to twice that age: 21 steps from a minute to a day, attention being about level in log age."""
 LEAST_GROWTH: Final = 1.06
 """A step at the edge of the observation or before the horizon that is narrower than 6 % joins its neighbour."""
-OLDEST_SECONDS: Final = 1e10
-"""Three centuries: keeps the steps of a view of everything (age infinite) few."""
 
 
 @dataclass(frozen=True, slots=True)

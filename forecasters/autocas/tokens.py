@@ -9,7 +9,7 @@ roll-out can write into its own tokens; in training its counts are the true ones
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from forecasters.autocas.config import AutoCasConfig
 from forecasters.autocas.steps import Steps, steps_of
 from forecasters.first_tree import first_tree
+from forecasters.logarithms import bounded_log2
 from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,6 @@ WAVE_OCTAVES: Final = (2.0, 4.0, 8.0, 16.0)
 DEEPEST_LEVEL: Final = 63
 """Deeper events count as one level; keeps the table of levels small for a chain of 100,000."""
 DAY_SECONDS: Final = 86_400.0
-LARGEST_LOG: Final = 30.0
 
 
 def tokens_of(view: CascadeView, horizon_seconds: float, config: AutoCasConfig) -> tuple[NDArray[np.float32], Steps]:
@@ -85,12 +85,8 @@ def force(tokens: NDArray[np.float32], following: Floats, observed: int) -> None
     """
     new = following[observed - 1 : len(tokens) - 1]
     seen = np.exp2(tokens[observed - 1, CUMULATIVE].astype(np.float64)) - 1.0
-    tokens[observed:, NEW] = _log(np.nan_to_num(new))
-    tokens[observed:, CUMULATIVE] = _log(seen + np.cumsum(np.nan_to_num(new)))
-
-
-def _log(values: Any) -> Any:
-    return np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG)
+    tokens[observed:, NEW] = bounded_log2(np.nan_to_num(new))
+    tokens[observed:, CUMULATIVE] = bounded_log2(seen + np.cumsum(np.nan_to_num(new)))
 
 
 def _times(root_time: float, steps: Steps, clock: bool) -> Floats:
@@ -105,7 +101,12 @@ def _times(root_time: float, steps: Steps, clock: bool) -> Floats:
         hour = 2.0 * math.pi * np.mod(root_time + ends + following / 2.0, DAY_SECONDS) / DAY_SECONDS
         circle = [np.sin(hour), np.cos(hour)]
     observed = (np.arange(len(ends)) < steps.observed).astype(np.float64)
-    spans = [doublings, _log(widths / 60.0), _log(following / 60.0), _log((ends + following) / 60.0)]
+    spans = [
+        doublings,
+        bounded_log2(widths / 60.0),
+        bounded_log2(following / 60.0),
+        bounded_log2((ends + following) / 60.0),
+    ]
     return np.array([*spans, observed, *waves, *circle]).T
 
 
@@ -125,8 +126,8 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
     """Fill COUNTS and SHAPE of the observed tokens (n_o, TOKEN_SIZE) in place."""
     K, cap = len(ends), config.event_cap
     seen = _reshares_until(view, ends, cap)
-    tokens[:, NEW] = _log(np.diff(np.concatenate(([0], seen))))
-    tokens[:, CUMULATIVE] = _log(seen)
+    tokens[:, NEW] = bounded_log2(np.diff(np.concatenate(([0], seen))))
+    tokens[:, CUMULATIVE] = bounded_log2(seen)
 
     ages = view.ages[:cap]
     depths, parents = first_tree(view, cap)
@@ -145,16 +146,16 @@ def _observe(tokens: Floats, view: CascadeView, ends: Floats, config: AutoCasCon
     inner = np.bincount(np.maximum(first_child, step), minlength=K + 1)[:K].cumsum()
     nodes = np.bincount(step, minlength=K).cumsum()
     shape = [
-        _log(np.bincount(of, depths[new], minlength=K) / events),
+        bounded_log2(np.bincount(of, depths[new], minlength=K) / events),
         np.bincount(of, parents[new] == 0, minlength=K) / events,
         np.bincount(of, place, minlength=K) / events,
-        _log(DEEPEST_LEVEL - np.argmax(levels[:, ::-1] > 0, axis=1)),
-        _log(levels.max(axis=1)),
+        bounded_log2(DEEPEST_LEVEL - np.argmax(levels[:, ::-1] > 0, axis=1)),
+        bounded_log2(levels.max(axis=1)),
         (nodes - inner) / np.maximum(nodes, 1),
         np.zeros(K),
     ]
     if config.audience:
         followers = view.followers[:cap]
         known = np.where(np.isnan(followers), 0.0, followers).astype(np.float64)
-        shape[-1] = _log(np.bincount(step, known, minlength=K))
+        shape[-1] = bounded_log2(np.bincount(step, known, minlength=K))
     tokens[:, SHAPE] = np.array(shape).T

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasters.logarithms import OLDEST_SECONDS, bounded_log2
 from forecasters.view_memo import once_per_view
 from graph import CascadeView
 from graph.features import distinct
@@ -24,19 +25,11 @@ PARTS: Final = 10
 """Equal parts of the age whose counts are features, as in the ridge baseline."""
 RECENT_SECONDS: Final = (60.0, 300.0, 900.0, 3600.0, 14_400.0)
 DAY_SECONDS: Final = 86_400.0
-OLDEST_SECONDS: Final = 1e10
-"""Three centuries: keeps the features of a view of everything (age infinite) finite."""
-LARGEST_LOG: Final = 30.0
-"""Bound on any log2 feature: a thousand million reshares, thirty thousand years in minutes."""
 CONTEXT_SIZE: Final = PARTS + len(RECENT_SECONDS) + 11
 
 
 _PART_ENDS: Final = np.arange(1, PARTS)
 _RECENT: Final = np.array(RECENT_SECONDS)
-
-
-def _log(values: Floats) -> Floats:
-    return np.asarray(np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG))
 
 
 @once_per_view
@@ -63,7 +56,7 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
     known = followers[1:][finite[1:]].astype(np.float64)
     root = float(followers[0]) if finite[0] else math.nan
     hour = 2.0 * math.pi * math.fmod(view.root_time + age, DAY_SECONDS) / DAY_SECONDS
-    logs = _log(
+    logs = bounded_log2(
         np.array(
             [
                 *(later - earlier for earlier, later in itertools.pairwise(by)),

@@ -6,12 +6,13 @@ and the horizon. There is no count of what came after them, no audience and no c
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.first_tree import first_tree
+from forecasters.logarithms import OLDEST_SECONDS, bounded_log2
 from forecasters.view_memo import once_per_view
 from graph import CascadeView
 from graph.features import distinct, mean_distance
@@ -26,9 +27,6 @@ they tell how the pace changed, which parts of the age would not."""
 LAST_SECONDS: Final = (10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 """Windows that end with the last of the events, wherever the observation ends."""
 QUANTILES: Final = (0.1, 0.5, 0.9, 1.0)
-OLDEST_SECONDS: Final = 1e10
-"""Three centuries: keeps the features of a view of everything (age infinite) finite."""
-LARGEST_LOG: Final = 30.0
 SUMMARY_SIZE: Final = 6 + PARTS + len(LAST_SECONDS) + len(QUANTILES) + 10
 
 _INNER: Final = np.arange(1, PARTS) / PARTS
@@ -51,19 +49,15 @@ def summary_features(view: CascadeView, horizon_seconds: float) -> Floats:
     times = np.array([age, max(horizon_seconds - age, 0.0), age - last, last]) / 60.0
     return np.concatenate(
         [
-            _log([count]),
-            _log(times),
+            bounded_log2([count]),
+            bounded_log2(times),
             [float(len(view) >= FIRST_EVENTS)],
-            _log(np.diff(np.concatenate(([0], ages.searchsorted(last * _INNER), [count])))),
-            _log(count - ages.searchsorted(last - _LAST, side="right")),
-            _log([gaps[round(q * (len(gaps) - 1))] for q in QUANTILES]),
+            bounded_log2(np.diff(np.concatenate(([0], ages.searchsorted(last * _INNER), [count])))),
+            bounded_log2(count - ages.searchsorted(last - _LAST, side="right")),
+            bounded_log2([gaps[round(q * (len(gaps) - 1))] for q in QUANTILES]),
             _shape(view),
         ]
     )
-
-
-def _log(values: Any) -> Floats:
-    return np.asarray(np.minimum(np.log2(1.0 + np.maximum(values, 0.0)), LARGEST_LOG))
 
 
 def _shape(view: CascadeView) -> Floats:
@@ -73,7 +67,7 @@ def _shape(view: CascadeView) -> Floats:
     edges, half = max(n - 1, 1), n // 2
     children = np.bincount(parents[1:], minlength=n)
     hub = int(children[1:].max(initial=0))
-    logs = _log([hub, np.bincount(depths)[1:].max(initial=0)])
+    logs = bounded_log2([hub, np.bincount(depths)[1:].max(initial=0)])
     return np.array(
         [
             depths.max(),

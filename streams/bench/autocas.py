@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,10 +15,10 @@ from forecasters.autocas.rollout import roll_out
 from forecasters.context.network import ContextNet
 from graph import Cascade, Event, Kind
 from streams.bench.graphwave import BATCH, OBSERVATION_SECONDS, weibo_like_batch
+from streams.bench.timing import fastest
 
 HORIZON_SECONDS: Final = 86_400.0
 ROOT_TIME: Final = 1_700_000_000.0
-ROUNDS: Final = 5
 
 
 def run(progress: Callable[[str], None] | None = None, batch: int = BATCH) -> list[dict[str, Any]]:
@@ -34,12 +33,12 @@ def run(progress: Callable[[str], None] | None = None, batch: int = BATCH) -> li
         return [forecaster.prepare(cascade, as_of, HORIZON_SECONDS) for cascade in cascades]
 
     say(f"AutoCas, scratch, {batch} cascades from events to forecasts")
-    whole = _fastest(lambda: forecaster.forecast(examples()))
+    whole = fastest(lambda: forecaster.forecast(examples()))
     say("AutoCas's roll-out, with a cache of keys and values and without")
     net, prepared = forecaster.nets[0], collate(examples(), forecaster.context)
     with torch.inference_mode():
-        cached = _fastest(lambda: roll_out(net, prepared))
-        again = _fastest(lambda: roll_out(net, prepared, cached=False))
+        cached = fastest(lambda: roll_out(net, prepared))
+        again = fastest(lambda: roll_out(net, prepared, cached=False))
     return [
         {
             "name": "autocas end to end",
@@ -89,14 +88,3 @@ def weibo_like_cascades(count: int) -> list[Cascade]:
             )
         found.append(cascade)
     return found
-
-
-def _fastest(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Seconds of the fastest of ``rounds`` rounds, after one to warm up."""
-    work()
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)

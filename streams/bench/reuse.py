@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import numpy as np
@@ -19,16 +19,16 @@ from forecasters.concat.batching import collate as collate_events
 from forecasters.model_lookup import load_forecaster
 from graph import Cascade, CascadeView
 from graph.features import feature_matrix
+from streams.bench.graphwave import BATCH
 from streams.bench.round_cost import EVENTS, due_in_time, unread
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
+from streams.bench.timing import fastest
 from streams.engine.blending import FrozenCascade
 from streams.engine.partition import Partition
 from streams.settings import load_settings
 
 PAIRS: Final = 256
-BATCH: Final = 64
-ROUNDS: Final = 5
 
 Pair = tuple[CascadeView, CascadeView]
 """A cascade at a forecast, and at its next one."""
@@ -51,7 +51,7 @@ def run(tell: Tell, pairs: int = PAIRS, events: int = EVENTS) -> list[dict[str, 
     kept = [_leading_equal(_observed(before), _observed(now)) for before, now in steps]
     told = np.array([len(_observed(now)) for _, now in steps])
     now = [view for _, view in found]
-    whole = _seconds(lambda: _forecast(blend, unread(now), horizon))
+    whole = fastest(lambda: _forecast(blend, unread(now), horizon), clock=time.process_time)
     saved = _reading_seconds(autocas, [example for _, example in steps], kept)
     return [
         row("concat, casft: numbers of the events that stand", _of_events(concat, found, horizon), "share"),
@@ -136,15 +136,4 @@ def _read_seconds(autocas: AutoCasForecaster, rows: Sequence[NDArray[Any]]) -> f
                 for batch in batches:
                     net.begin(batch.tokens, batch.present)
 
-    return _seconds(read)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """Of processor time, the least of some rounds."""
-    work()
-    taken = []
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        work()
-        taken.append(time.process_time() - began)
-    return min(taken)
+    return fastest(read, clock=time.process_time)
