@@ -168,18 +168,22 @@ async def test_axe_finds_nothing(scheme: str, viewport: dict[str, int], chrome: 
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("width", [360, 768, 1120, 1280, 1366])
 async def test_nothing_is_cut_off_and_the_words_of_the_chart_can_be_read(
     width: int, chrome: Browser, here: Site
 ) -> None:
+    large = cascade_events("1234567890123456", END - 9000, [n * 0.7 for n in range(1, 12_000)])
+    await here.take(large, END + 200)
     page = await opened(chrome, here.url("/"), viewport={"width": width, "height": 800})
     await expect(page.locator("#rows tr")).to_have_count(30)
-    assert await page.evaluate(
+    fits = (
         "document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth"
+        " && document.documentElement.scrollWidth <= innerWidth"
     )
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await page.evaluate(fits)
     await page.locator("#rows tr a").first.click()
     await expect(page.locator("#chart text").first).to_be_visible()
+    assert await page.evaluate(fits)
     drawn = "[...document.querySelectorAll('#chart text')].map((one) => one.getBoundingClientRect().height)"
     assert min(await page.evaluate(drawn)) >= 12
     await expect(page.locator("#detail")).to_be_in_viewport()
