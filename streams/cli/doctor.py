@@ -47,6 +47,8 @@ def doctor(
             colour = colours[one.verdict]
             table.add_row(one.check, f"[{colour}]{one.verdict}[/]", escape(one.found), escape(one.mend))
         Console().print(table)
+        for one in missing:  # once more: in the table a narrow terminal breaks a command in its midst
+            typer.echo(f"{one.check}: {one.mend}")
         typer.echo(f"{len(missing)} of {len(findings)} checks found something missing" if missing else "all is well")
     if missing:
         raise typer.Exit(1)

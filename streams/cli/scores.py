@@ -115,10 +115,11 @@ def _row(verdict: ScoreVerdict) -> dict[str, Any]:
 
 
 def _tell(verdict: ScoreVerdict) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=box.SIMPLE)  # fits into 80 columns
     for column in ("model", "version", "age", "n", "MSLE", "bias", "MAPE", "coverage", "difference"):
         table.add_column(column, justify="left" if column in ("model", "version", "age") else "right")
     for one in verdict.groups:

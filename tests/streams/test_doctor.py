@@ -99,3 +99,13 @@ def test_exit_code_and_output(monkeypatch: pytest.MonkeyPatch, verdicts: tuple[V
     printed = CliRunner().invoke(app, ["--json"])
     assert printed.exit_code == code
     assert [row["verdict"] for row in json.loads(printed.stdout)["results"]] == list(verdicts)
+
+
+def test_a_mend_can_be_copied_from_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    mend = "apt install openjdk-17-jre-headless"
+    findings = [Finding("java", Verdict.MISSING, "no Java found", mend), Finding("maven", Verdict.OK, "x" * 90, "")]
+    monkeypatch.setattr(doctor, "examine", lambda bootstrap_servers: findings)
+    monkeypatch.setenv("COLUMNS", "60")
+    app = typer.Typer()
+    doctor_command.register(app)
+    assert f"\njava: {mend}\n" in CliRunner().invoke(app, []).output
