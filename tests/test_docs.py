@@ -15,9 +15,11 @@ import typer.main
 
 from forecasters.evaluation import EvaluationPlan, evaluate
 from graph import Event, Rejected, RejectReason, decode_event
+from streams.alerts.delivery.dead_letter_box import TARGET_HEADER
 from streams.broker.jars import kafka_version
 from streams.cli.main import build_app
 from streams.engine.raw_record import Record
+from streams.kafka.control_records import HEARTBEAT_HEADER, WATERMARK_HEADER
 from streams.kafka.dead_letters import dead_letter_headers
 from streams.kafka.topics import declared_topics
 from streams.records import ForecastRecord
@@ -263,6 +265,16 @@ def test_every_key_of_an_evaluation_is_described_in_its_order() -> None:
     (row,) = evaluate(random_cascades(60), plan, data="x").rows
     described = names([cells[0] for cells in table(FORECASTERS, "Measure")])
     assert described == [*row, "train"]
+
+
+def test_every_header_that_is_named_is_one() -> None:
+    rejected = Rejected(RejectReason.SCHEMA, "why")
+    of_letters = [name for name, _ in dead_letter_headers(Record(b""), rejected, "topic", 0)]
+    known = {*of_letters, TARGET_HEADER, WATERMARK_HEADER, HEARTBEAT_HEADER}
+    for path in DOCUMENTS:
+        text = re.sub(r"\s+", " ", FENCE.sub("", path.read_text(encoding="utf-8")))
+        named = re.findall(r"\b[Hh]eaders? `([\w-]+)`(?: and `([\w-]+)`)?", text)
+        assert {name for names in named for name in names if name} <= known, path
 
 
 # --- examples

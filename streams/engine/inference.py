@@ -33,6 +33,8 @@ class ModelRun:
     supercritical: int
     answers: list[Answer]
     """Of the forecasts that are kept until their truth is known."""
+    fault: tuple[str, str] | None = None
+    """Of the last that failed: the cascade, and what the model said."""
 
 
 class ForecastService:
@@ -65,8 +67,8 @@ class ForecastService:
             for due in share.dues:
                 try:
                     run = self._add(run, model, [due], asked)
-                except Exception:
-                    run = replace(run, failed=run.failed + 1)
+                except Exception as error:
+                    run = replace(run, failed=run.failed + 1, fault=(due.cascade, repr(error)))
         return replace(run, seconds=perf_counter() - started)
 
     def _add(self, run: ModelRun, model: Forecaster, dues: Sequence[Due], asked: Round) -> ModelRun:

@@ -6,6 +6,9 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from typing import Final
+
+import structlog
 
 from streams.alerts.records import AlertRecord
 from streams.engine.due import Due, Skipped
@@ -22,6 +25,11 @@ from streams.worker.outputs import Output, Outputs, SupersededError
 from streams.worker.ownership import Ownership
 from streams.worker.partition_figures import PartitionFigures
 from streams.worker.rounds import Alerted, Matured, Share, shares
+
+FAULT_EVERY_SECONDS: Final = 60.0
+"""Of wall time: a model that fails does so many times a second, and one post is enough to look at."""
+
+log = structlog.get_logger("cascadecast.publication")
 
 
 class Publication:
@@ -42,6 +50,7 @@ class Publication:
         self._metrics = metrics
         self._figures = figures
         self._heartbeats = heartbeats
+        self._faults_told: dict[str, float] = {}  # by model
         self.rounds_done = 0
         self.board = LiveBoard(self._lives_here)
         self.alert_history = AlertHistory()
@@ -60,10 +69,19 @@ class Publication:
             metrics.failed.labels(run.model, run.role.value).inc(run.failed)
             metrics.supercritical.labels(run.model, run.role.value).inc(run.supercritical)
             metrics.inference.labels(run.model, run.role.value).observe(run.seconds)
+            self._tell_fault(run)
             if run.role is Role.CHAMPION:
                 self.board.add(run.model, run.records)
         self.rounds_done += 1
         await self.see_heartbeats_out()
+
+    def _tell_fault(self, run: ModelRun) -> None:
+        now = time.monotonic()
+        if run.fault is None or now - self._faults_told.get(run.model, -math.inf) < FAULT_EVERY_SECONDS:
+            return
+        self._faults_told[run.model] = now
+        cascade, error = run.fault
+        log.warning("a forecast failed", model=run.model, version=run.version, cascade=cascade, error=error)
 
     async def _publish_share(self, share: Share) -> None:
         partition = share.partition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from streams.engine.forecast_file import RunCounts, forecast_events
 from streams.engine.inference import ForecastService
 from streams.engine.raw_record import Record
 from streams.settings import Settings
+from streams.worker import publication
 from tests.streams.conftest import cascade_events, random_stream
 from tests.streams.worker_rig import Notebook, Rig
 
@@ -96,6 +98,22 @@ async def test_a_cascade_that_a_model_cannot_digest_costs_only_its_own_forecast(
     failed = rig.value("cascadecast_forecasts_failed_total", model="doubling", role="champion")
     assert failed >= 1
     assert rig.total("cascadecast_forecasts_made_total") == failed + len(rig.outbox.forecasts())
+
+
+async def test_of_many_forecasts_that_fail_one_is_told_with_its_post_and_the_error(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Mock()
+    monkeypatch.setattr(publication, "log", told)
+    events = [event for n in range(20) for event in cascade_events(f"indigestible {n}", 1000.0, [1.0, 90.0])]
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    await rig.play(sorted(events, key=lambda event: event.time), 1)
+    assert rig.value("cascadecast_forecasts_failed_total", model="doubling", role="champion") > 1
+    told.warning.assert_called_once()
+    fault = told.warning.call_args.kwargs
+    assert (fault["model"], fault["error"]) == ("doubling", "RuntimeError('a cascade this model cannot digest')")
+    assert fault["cascade"].startswith("indigestible ")
 
 
 async def test_cascades_that_leave_are_counted_by_reason(engine_settings: Settings) -> None:
