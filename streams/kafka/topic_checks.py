@@ -122,8 +122,9 @@ class _Check:
         server = f"--bootstrap-server {self.bootstrap_servers}"
         if spec.name.endswith(CHANGELOG_SUFFIX):
             return (
-                f"stop the workers, run kafka-topics.sh {server} --delete --topic {spec.name}, empty their data "
-                "directories and start them: they make it anew and rebuild their state from the events"
+                "if the workers have another app_id, name it with --app-id; else stop them, run "
+                f"kafka-topics.sh {server} --delete --topic {spec.name}, empty their data directories and start them: "
+                "they make it anew and rebuild their state from the events"
             )
         if spec.name == self.specs[0].name:
             prefix = spec.name.removesuffix(".events")
