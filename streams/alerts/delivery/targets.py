@@ -41,7 +41,8 @@ class Target(BaseModel):
     rules: tuple[str, ...] | None = Field(None, min_length=1, description="Alerts of these rules only; none: all.")
     states: tuple[AlertState, ...] = Field(tuple(AlertState), min_length=1, description="Records of these only.")
     start: Literal["now", "beginning"] = Field(
-        "now", description="Where a target that was never told anything begins in what Kafka still holds."
+        "now",
+        description="Where a target that was never told anything begins in what Kafka still holds: now or beginning.",
     )
     collapse: bool = Field(
         True, description="Whether of several records of one alert that wait the newest alone is delivered."
