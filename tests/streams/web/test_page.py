@@ -168,7 +168,7 @@ async def test_axe_finds_nothing(scheme: str, viewport: dict[str, int], chrome: 
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("width", [360, 768, 1120, 1280, 1366])
+@pytest.mark.parametrize("width", [360, 768, 1120, 1366, 1400])
 async def test_nothing_is_cut_off_and_the_words_of_the_chart_can_be_read(
     width: int, chrome: Browser, here: Site
 ) -> None:
