@@ -67,6 +67,7 @@ def worker(
     if settings.alert_rules is not None:
         load_rules(settings.alert_rules, settings.horizon_seconds, settings.models_dir)
     if processes > 1:
+        _make(settings.data_dir)
         raise typer.Exit(_supervise(settings, processes))
     security = settings.kafka_security()
     _require_free(settings.http_host, settings.http_port)
@@ -75,6 +76,7 @@ def worker(
     settings = settings.of_partitions(partitions)
     loader = LineupLoader(settings, challengers=True)
     service = load_service(settings, loader)
+    _make(settings.data_dir)
     app = build_app(settings, service, loader, partitions, replication, handler)
     settle()
     take_short_turns()
@@ -83,16 +85,21 @@ def worker(
     app.main()
 
 
-def _supervise(settings: Settings, processes: int) -> int:
+def _make(data_dir: Path) -> None:
+    """Raise UserError, before anything is started, when there is no such directory and none can be made."""
     from graph.errors import UserError
+
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder of a path alone
+    except OSError as error:
+        raise UserError(f"data_dir {data_dir} cannot be made ({error.strerror}): give another") from None
+
+
+def _supervise(settings: Settings, processes: int) -> int:
     from streams.logs import configure_logging
     from streams.supervision.processes import Supervisor, arguments_for_each, plans
 
     configure_logging(settings.log_level, settings.log_format)
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)  # each process makes its own below it
-    except OSError as error:
-        raise UserError(f"data_dir {settings.data_dir} cannot be made ({error.strerror}): give another") from None
     command = [sys.executable, "-P", "-m", "streams.cli", *arguments_for_each(sys.argv[1:])]
     return Supervisor(plans(settings, processes), command).run()
 

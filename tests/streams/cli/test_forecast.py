@@ -76,6 +76,7 @@ def test_a_bad_line_is_named_with_its_file_and_nothing_is_left_half_written(
         (("forecast", "-", "--json"), "--output"),
         (("forecast", "-", "--delay", "48h"), "below horizon_seconds"),
         (("worker", "--http-port", "99999"), "http_port"),
+        (("worker", "--processes", "2", "--data-dir", f"{__file__}/data"), "cannot be made"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
