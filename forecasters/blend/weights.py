@@ -70,8 +70,8 @@ class BlendWeights:
         """The same by as few experts as the error allows: the others weigh nothing at any age, and need not be asked.
 
         One after the other leaves, those that weigh least first, where the error without it lies no more than
-        `WORTH_ASKING` above that of all experts. `ANCHOR_CASES` speak for the anchor there, however strongly weights are
-        drawn to it: of two experts that say the same it keeps both only while few cases have shown it.
+        `WORTH_ASKING` above that of all experts. `ANCHOR_CASES` speak for the anchor there, however strongly weights
+        are drawn to it: of two experts that say the same both are kept only while few cases have shown it.
         """
         fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
         judged = Fit.of(moments, anchor, anchor_cases=ANCHOR_CASES, bias_cases=bias_cases)
