@@ -11,7 +11,7 @@ from forecasters.casft.config import CasFTConfig
 from forecasters.casft.intensity import SoftplusIntensity
 from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 from forecasters.concat.encoder import EventEncoder
-from forecasters.concat.intensity import QUADRATURE_TOLERANCE, TRAINING_TOLERANCE, integrate_pieces
+from forecasters.concat.intensity import integrate_pieces, tolerance_for
 from forecasters.concat.jump_ode import Path, solve
 from forecasters.concat.model import Batch as Observation
 
@@ -74,7 +74,7 @@ class CueNet(nn.Module):
         """
         N = observation.times.shape[1]
         path = solve(self.dynamics, self.jump, self.initial, *self.events(observation, observed))
-        tolerance = TRAINING_TOLERANCE if self.training else QUADRATURE_TOLERANCE
+        tolerance = tolerance_for(training=self.training, likelihood=likelihood)
         log_likelihood = torch.zeros_like(observed)
         if likelihood:
             events = observation.present.t()

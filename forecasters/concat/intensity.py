@@ -19,6 +19,9 @@ QUADRATURE_TOLERANCE: Final = 1e-6
 """Relative to `MAX_INTENSITY` times the piece's width."""
 TRAINING_TOLERANCE: Final = 1e-3
 """The same while training, where Lambda enters a loss that is itself a mean over a random batch."""
+FORECAST_TOLERANCE: Final = 1e-4
+"""The same where a head reads log(1 + Lambda) and no likelihood is asked for: a worst case that hardly a piece comes
+near, so that forecasts differ by less than 1e-4 log2."""
 RULES: Final = (1, 2, 4, 8, 16)
 """Points of the Gauss-Legendre rules; a piece that needs more than 16 is cut into panels of 16."""
 FEWEST_WITH_GRADIENT: Final = 2
@@ -70,6 +73,13 @@ def _rule(points: int, panels: int) -> tuple[np.ndarray, np.ndarray]:
     x, w = np.polynomial.legendre.leggauss(points)
     nodes = ((np.arange(panels)[:, None] + (x + 1) / 2) / panels).ravel()
     return nodes, np.tile(w / (2 * panels), panels)
+
+
+def tolerance_for(*, training: bool, likelihood: bool) -> float:
+    """How exactly Lambda has to be known."""
+    if training:
+        return TRAINING_TOLERANCE
+    return QUADRATURE_TOLERANCE if likelihood else FORECAST_TOLERANCE
 
 
 def _points_needed(change: Tensor, tolerance: float) -> Tensor:

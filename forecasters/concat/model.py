@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.dynamics import DeepDynamics, Dynamics, LinearDynamics
 from forecasters.concat.encoder import EventEncoder
-from forecasters.concat.intensity import QUADRATURE_TOLERANCE, TRAINING_TOLERANCE, Intensity, integrate_pieces
+from forecasters.concat.intensity import Intensity, integrate_pieces, tolerance_for
 from forecasters.concat.jump_ode import Path, solve
 from forecasters.context.network import ContextNet, floored
 
@@ -98,7 +98,7 @@ class ConCatNet(nn.Module):
         zeros = path.final.new_zeros(len(path.final))
         if not self.config.point_process:
             return zeros, zeros
-        tolerance = TRAINING_TOLERANCE if self.training else QUADRATURE_TOLERANCE
+        tolerance = tolerance_for(training=self.training, likelihood=likelihood)
         pieces = integrate_pieces(self.intensity, path, tolerance)  # (S, B)
         last = path.splits[-1]
         integral = (pieces if self.config.alignment else pieces[: len(pieces) - last]).sum(0)

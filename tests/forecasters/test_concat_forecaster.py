@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from forecasters import Case, ModelStoreError
-from forecasters.concat import ConCatConfig, ConCatForecaster
+from forecasters.concat import ConCatConfig, ConCatForecaster, intensity
 from forecasters.concat.observation import chosen_events, sequence
 from forecasters.context import ContextConfig
 from forecasters.dataset import DatasetError, cases, increments, rolling_cases
@@ -18,6 +18,7 @@ from forecasters.metrics import msle
 from forecasters.model_store import SHIPPED_WEIGHTS, ModelStore
 from forecasters.training_loop import Epoch
 from graph import Cascade, Event, Kind
+from tests.forecasters.cascades import random_cascades
 
 DAY = 86_400.0
 SMALL = ConCatConfig(
@@ -333,3 +334,24 @@ def test_shipped_weights_expect_more_of_a_post_that_spreads_faster() -> None:
     assert (np.diff(forecasts.increment) > 0.0).all()
     assert (forecasts.low < forecasts.increment).all()
     assert (forecasts.increment < forecasts.high).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "sensitive"), [("concat", "state.0.weight"), ("casft", "trend.denoiser.condition.0.weight")]
+)
+def test_forecasts_hardly_know_how_exactly_the_integral_was_taken(
+    spec: str, sensitive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped heads give the integral little weight; with all the weight of the state it moves them as little."""
+    shipped = ModelStore(SHIPPED_WEIGHTS, shipped=True)
+    forecaster = shipped.get(spec, shipped.versions(spec)[-1]).load()
+    for net in forecaster.nets:  # type: ignore[attr-defined]
+        with torch.no_grad():
+            net.get_parameter(sensitive)[:, 64].fill_(1.0)
+    posts = random_cascades(40)
+    examples = [forecaster.prepare(post, post.root_time + age, DAY) for post in posts for age in (600.0, 7200.0)]
+    fast = np.log2(1.0 + forecaster.forecast(examples).increment)
+    monkeypatch.setattr(intensity, "FORECAST_TOLERANCE", intensity.QUADRATURE_TOLERANCE)
+    exact = np.log2(1.0 + forecaster.forecast(examples).increment)
+    assert np.ptp(exact) > 1.0
+    np.testing.assert_allclose(fast, exact, atol=1e-4)
