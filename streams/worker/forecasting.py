@@ -90,6 +90,7 @@ class Forecasting:
             alerted = self._tell_alerts((), ()) if not dues else []
             if not dues and not matured and not alerted:
                 self._wake.clear()
+                await self._tell_progress()  # what waited may be dropped, of which nothing is made
                 await self._publication.see_heartbeats_out()
                 if not self._anything_due():
                     await self._wake.wait()
