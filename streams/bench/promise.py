@@ -95,18 +95,18 @@ def touched_to_forecast(
 
     ``places`` are partition and offset of each event, ``taken_in`` tells their wall time, ``forecasts`` have (wall
     time, as_of) of each cascade in the order in which they came. What no forecast is made of is left out: posts without
-    a reaction, and those past the horizon; and what was touched after ``until``.
+    a reaction, and those past the horizon, by the first event that there is of them; and what was touched after
+    ``until``.
     """
     waits: list[float] = []
     seen: set[tuple[str, int]] = set()
     roots: dict[str, float] = {}
     for event, place in zip(events, places, strict=True):
+        born = roots.setdefault(event.cascade, event.time)
         if event.kind is Kind.POST:
-            roots[event.cascade] = event.time
             continue
         at = taken_in(*place)
         key = event.cascade, int(at)
-        born = roots.get(event.cascade, event.time)
         if key in seen or at > until or event.time - born > HORIZON_SECONDS - 300.0 or event.kind is Kind.UNDO:
             continue
         seen.add(key)

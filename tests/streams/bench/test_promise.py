@@ -40,3 +40,8 @@ def test_a_touch_that_was_never_forecast_never_ends() -> None:
 def test_what_no_forecast_is_made_of_is_left_out() -> None:
     events = [event(0, 1000.0, Kind.POST), event(1, 1000.0 + DAY), event(2, 1010.0), event(3, 1015.0, Kind.UNDO)]
     assert waits(events, [5.0, 6.0, 9.0, 7.0], [], until=8.0) == []
+
+
+def test_of_a_post_that_is_not_there_the_first_event_counts_as_its_beginning() -> None:
+    events = [event(1, 1000.0), event(2, 1000.0 + DAY)]
+    assert waits(events, [5.0, 6.0], [(5.5, 1000.0)]) == [0.5]
