@@ -140,10 +140,11 @@ class Forecasting:
         dues: list[Due] = []
         matured: list[Matured] = []
         waiting = self.pace.backlog()
-        limit = self.pace.share_limit(waiting)
-        for one in self._assigned.values():
+        limits = self.pace.round_limits()
+        for number, one in self._assigned.items():
             if one.advancing:
                 continue
+            limit = limits.get(number, 0)
             dues.extend(one.partition.take_due(limit, overloaded=self.pace.is_overloaded(one, waiting)))
             self._figures.count_due(one)
             if truths := one.partition.take_truths():
