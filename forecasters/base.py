@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -66,6 +66,23 @@ class Forecasts:
     trajectory_increments: Floats
     supercritical: NDArray[np.bool_]
 
+    @classmethod
+    def nothing(cls, count: int) -> Self:
+        """``count`` forecasts that hold zeros and no more, ages too."""
+        none, path = np.zeros(count), np.zeros((count, TRAJECTORY_POINTS))
+        return cls(none, none, none, path, path, np.zeros(count, dtype=np.bool_))
+
+    @classmethod
+    def placed(cls, part: Self, rows: NDArray[np.int64], count: int) -> Self:
+        """``count`` forecasts of which ``part`` are those at ``rows``; the others are of `nothing`."""
+
+        def spread(values: NDArray[Any]) -> NDArray[Any]:
+            whole = np.zeros((count, *values.shape[1:]), values.dtype)
+            whole[rows] = values
+            return whole
+
+        return cls(*(spread(getattr(part, one.name)) for one in fields(cls)))
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -104,6 +121,11 @@ class Forecaster(ABC):
     @abstractmethod
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
         """The example of one cascade at one time; reads only what had been seen at ``as_of``."""
+
+    @property
+    def tells_populations(self) -> bool:
+        """Whether `populations` answers at all: else to prepare an example for it would be in vain."""
+        return False
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         """Which population of posts each example resembles most, (B,) counted from 0; None if the model cannot tell."""

@@ -82,6 +82,10 @@ class AutoCasForecaster(Forecaster):
         group = self.populations(examples)
         return complete_forecasts(examples, increment, self.intervals, self.relaxation, shares=shares, group=group)
 
+    @property
+    def tells_populations(self) -> bool:
+        return self.context is not None
+
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         return resembled_populations(self.context, examples)
 

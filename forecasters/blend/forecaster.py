@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -22,7 +22,7 @@ from forecasters.fitting import EpochProgress, fit_forecaster
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.model_files import CONFIG_FILE, read_config, write_config
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
-from graph import Cascade
+from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
 
@@ -71,18 +71,40 @@ class BlendForecaster(Forecaster):
         return {"stored": cls.of_stored}
 
     def prepare(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        """By the experts that weigh anything at this age, and by the one that tells populations."""
         view = graph.view(as_of)  # held while the experts ask for it, so that it is built once
+        weights, _ = self.weights.at(np.array([max(view.age_seconds, 0.0)]))
+        needed = {int(number) for number in np.flatnonzero(weights[0])}
+        if self.teller is not None:
+            needed.add(self.teller)
+        return self._prepared(graph, view, horizon_seconds, sorted(needed))
+
+    def prepare_all(self, graph: Cascade, as_of: float, horizon_seconds: float) -> Example:
+        """By every expert, as `ask_all` wants it."""
+        return self._prepared(graph, graph.view(as_of), horizon_seconds, range(len(self.experts)))
+
+    def _prepared(self, graph: Cascade, view: CascadeView, horizon_seconds: float, numbers: Iterable[int]) -> Example:
         inputs: dict[str, NDArray[Any]] = {}
-        for number, expert in enumerate(self.experts):
-            own = expert.forecaster.prepare(graph, as_of, horizon_seconds).inputs
+        for number in numbers:
+            own = self.experts[number].forecaster.prepare(graph, view.as_of, horizon_seconds).inputs
             inputs |= {f"{number}:{name}": array for name, array in own.items()}
         return Example.of(view, horizon_seconds, inputs)
+
+    @property
+    def teller(self) -> int | None:
+        """The number of the first expert that tells populations."""
+        return next((n for n, expert in enumerate(self.experts) if expert.forecaster.tells_populations), None)
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         self._must_be_fitted()
         age, _, _ = times_of(examples)
         weights, bias = self.weights.at(age)
-        return self.combine(examples, self._ask(examples), weights, bias, self.populations(examples))
+        said = [self._ask(number, examples, np.flatnonzero(weights[:, number])) for number in range(len(self.experts))]
+        return self.combine(examples, said, weights, bias, self.populations(examples))
+
+    def ask_all(self, examples: Sequence[Example]) -> list[Forecasts]:
+        """What each expert says of the examples, which `prepare_all` made."""
+        return [self._ask(number, examples, np.arange(len(examples))) for number in range(len(self.experts))]
 
     def combine(
         self,
@@ -94,7 +116,8 @@ class BlendForecaster(Forecaster):
     ) -> Forecasts:
         """The blend of what the experts ``said`` of the examples (B), by weights (B, E) and bias (B,).
 
-        Of the examples only the common part is read; ``group`` (B,) are their populations, where an expert tells them.
+        What an expert of weight 0 said is not read, nor more of the examples than their common part; ``group`` (B,) are
+        their populations, where an expert tells them.
         """
         logs = _logs(said)  # (B, E)
         growth = np.maximum(0.0, np.einsum("be,be->b", weights, logs) + bias)
@@ -115,15 +138,9 @@ class BlendForecaster(Forecaster):
         )
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return self.populations_of(self._parts(examples))
-
-    def populations_of(self, prepared: Sequence[Sequence[Example]]) -> NDArray[np.int64] | None:
-        """From the examples as each expert prepared them: by the first that can tell."""
-        for expert, mine in zip(self.experts, prepared, strict=True):
-            found = expert.forecaster.populations(mine)
-            if found is not None:
-                return found
-        return None
+        if self.teller is None:
+            return None
+        return self.experts[self.teller].forecaster.populations(_parts(self.teller, examples))
 
     def fit(
         self,
@@ -218,30 +235,20 @@ class BlendForecaster(Forecaster):
         if not self.fitted:
             raise ModelStoreError("blend has not been trained; run 'cascadecast train blend' first")
 
-    def _ask(self, examples: Sequence[Example]) -> list[Forecasts]:
-        """What each expert says of the examples."""
-        parts = self._parts(examples)
-        return [expert.forecaster.forecast(mine) for expert, mine in zip(self.experts, parts, strict=True)]
-
-    def _parts(self, examples: Sequence[Example]) -> list[list[Example]]:
-        """The examples as each expert prepared them."""
-        own: list[list[Example]] = [[] for _ in self.experts]
-        for example in examples:
-            parts: list[dict[str, NDArray[Any]]] = [{} for _ in self.experts]
-            for key, array in example.inputs.items():
-                number, _, name = key.partition(":")
-                parts[int(number)][name] = array
-            for mine, inputs in zip(own, parts, strict=True):
-                mine.append(replace(example, inputs=inputs))
-        return own
+    def _ask(self, number: int, examples: Sequence[Example], rows: NDArray[np.int64]) -> Forecasts:
+        """What an expert says of the examples at ``rows``; nothing of the others."""
+        if not len(rows):
+            return Forecasts.nothing(len(examples))
+        own = _parts(number, [examples[row] for row in rows])
+        return Forecasts.placed(self.experts[number].forecaster.forecast(own), rows, len(examples))
 
     def _predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
         """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases."""
         logs, times, groups = [], [], []
         for first in range(0, len(cases), PREDICTION_BATCH):
             some = cases[first : first + PREDICTION_BATCH]
-            examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in some]
-            logs.append(_logs(self._ask(examples)))
+            examples = [self.prepare_all(case.graph, case.as_of, case.horizon_seconds) for case in some]
+            logs.append(_logs(self.ask_all(examples)))
             times.append(np.stack(times_of(examples)))  # (3, n)
             group = self.populations(examples)
             groups += [] if group is None else [group]
@@ -256,6 +263,18 @@ class BlendForecaster(Forecaster):
             return paths / total
         rest = self.relaxation.share(trajectory_ages(age, horizon), age, horizon)
         return np.where(total > 0.0, paths / np.where(total > 0.0, total, 1.0), rest)
+
+
+def _parts(number: int, examples: Sequence[Example]) -> list[Example]:
+    """The examples as expert ``number`` prepared them."""
+    own = f"{number}:"
+    return [
+        replace(
+            example,
+            inputs={key.removeprefix(own): array for key, array in example.inputs.items() if key.startswith(own)},
+        )
+        for example in examples
+    ]
 
 
 def _logs(said: Sequence[Forecasts]) -> Floats:

@@ -24,6 +24,10 @@ ones. It gives the anchor a scale."""
 BIAS_CASES: Final = 100.0
 """A bias counts as measured once so many cases show it: the mean of an error of one doubling is then known to 0.1."""
 
+WORTH_ASKING: Final = 0.0025
+"""Part of the squared error that an expert must save to be asked: what less than that saves, no validation part can
+tell from chance, and an expert's forecast costs as much whatever it weighs."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlendWeights:
@@ -50,20 +54,34 @@ class BlendWeights:
         anchor_cases: float = ANCHOR_CASES,
         bias_cases: float = BIAS_CASES,
     ) -> Self:
-        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases.
+        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases; see `Fit`."""
+        fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
+        return cls(*fit.solution())
 
-        At each knot minimises sum (w'r - beta)^2 + rho |w - anchor|^2 + B beta^2 over w on the simplex and beta,
-        rho = anchor_cases * DISAGREEMENT, B = bias_cases. For given w, beta = w' sum r / (n + B); what is left is
-        quadratic in w.
+    @classmethod
+    def solve_by_few(
+        cls,
+        moments: Moments,
+        anchor: Floats,
+        *,
+        anchor_cases: float = ANCHOR_CASES,
+        bias_cases: float = BIAS_CASES,
+    ) -> Self:
+        """The same by as few experts as the error allows: the others weigh nothing at any age, and need not be asked.
+
+        One after the other leaves, those that weigh least first, where the error without it lies no more than
+        `WORTH_ASKING` above that of all experts.
         """
-        K, E = moments.error.shape
-        weights, bias = np.empty((K, E)), np.empty(K)
-        rho = anchor_cases * DISAGREEMENT
-        for k in range(K):
-            n, m = float(moments.count[k]) + bias_cases, moments.error[k]
-            Q = moments.square[k] - np.outer(m, m) / n + rho * np.eye(E)
-            weights[k] = simplex_minimum(Q, rho * anchor[k])
-            bias[k] = float(weights[k] @ m) / n
+        fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
+        weights, bias = fit.solution()
+        allowed = (1.0 + WORTH_ASKING) * fit.value(weights)
+        heard = np.ones(moments.experts, np.bool_)
+        for expert in np.argsort(weights.sum(axis=0), kind="stable")[:-1]:
+            fewer = heard.copy()
+            fewer[expert] = False
+            found = (weights, bias) if not weights[:, expert].any() else fit.solution(fewer)
+            if fit.value(found[0]) <= allowed:
+                heard, (weights, bias) = fewer, found
         return cls(weights, bias)
 
     def at(self, age_seconds: Floats) -> tuple[Floats, Floats]:
@@ -97,3 +115,42 @@ class BlendWeights:
         if not (np.isfinite(bias).all() and (weights >= 0.0).all() and np.allclose(weights.sum(axis=1), 1.0)):
             raise ValueError("weights must be at least 0 and sum to 1 at each age")
         return cls(weights, bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What weights are found by: at each knot sum (w'r - beta)^2 + rho |w - anchor|^2 + B beta^2, to be made least
+    over w on the simplex and beta.
+
+    rho = anchor_cases * DISAGREEMENT, B = bias_cases. For given w, beta = w'm / n with m = sum r and n the number of
+    cases and B; what is left is quadratic in w: w'Qw - 2 rho w'anchor + rho |anchor|^2.
+    """
+
+    quadratic: Floats  # Q (K, E, E)
+    anchor: Floats  # (K, E)
+    rho: float
+    bias_of: Floats  # m / n (K, E)
+
+    @classmethod
+    def of(cls, moments: Moments, anchor: Floats, *, anchor_cases: float, bias_cases: float) -> Self:
+        """Of the moments of errors."""
+        rho = anchor_cases * DISAGREEMENT
+        m, n = moments.error, moments.count[:, None] + bias_cases
+        Q = moments.square - m[:, :, None] * m[:, None, :] / n[:, :, None] + rho * np.eye(moments.experts)
+        return cls(Q, anchor, rho, m / n)
+
+    def solution(self, heard: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
+        """The best weights (K, E) and biases (K,), of all experts or of those ``heard`` (E,) alone."""
+        K, E = self.anchor.shape
+        among = np.arange(E) if heard is None else np.flatnonzero(heard)
+        weights = np.zeros((K, E))
+        for k in range(K):
+            weights[k, among] = simplex_minimum(
+                self.quadratic[k][np.ix_(among, among)], self.rho * self.anchor[k, among]
+            )
+        return weights, np.einsum("ke,ke->k", weights, self.bias_of)
+
+    def value(self, weights: Floats) -> float:
+        """What is made least, of all knots together."""
+        quadratic = np.einsum("ke,kef,kf->", weights, self.quadratic, weights)
+        return float(quadratic + self.rho * np.sum(self.anchor * (self.anchor - 2.0 * weights)))

@@ -104,6 +104,10 @@ class CasFTForecaster(Forecaster):
         ahead = age < horizon
         return replace(found, low=np.where(ahead, low, 0.0), high=np.where(ahead, high, 0.0))
 
+    @property
+    def tells_populations(self) -> bool:
+        return bool(self.nets) and self.nets[0].context is not None
+
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         return resembled_populations(self.nets[0].context, examples) if self.nets else None
 

@@ -91,6 +91,10 @@ class ConCatForecaster(Forecaster):
         group = self.populations(examples)
         return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation, group=group)
 
+    @property
+    def tells_populations(self) -> bool:
+        return bool(self.nets) and self.nets[0].context is not None
+
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         return resembled_populations(self.nets[0].context, examples) if self.nets else None
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasters.base import Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
@@ -53,14 +54,18 @@ class Round:
         self._horizon = horizon_seconds
         self._examples: dict[Question, list[Example]] = {}
         self._answers: dict[Question, Forecasts] = {}
+        self._by_expert: dict[Question, list[Forecasts]] = {}
 
     def ask(self, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         """The model's own forecasts, with the interval it was calibrated with."""
         return self._ask(model_key(model), model, dues)
 
     def experts(self, blend: BlendForecaster, dues: Sequence[Due]) -> list[Forecasts]:
-        """What each expert of a blend says."""
-        return [self._ask(expert_key(blend, expert), expert.forecaster, dues) for expert in blend.experts]
+        """What each expert said of the dues that a blend was asked about.
+
+        Read only those that are to ``teach`` and those where it weighs anything: of no other was it asked.
+        """
+        return self._by_expert[_question(model_key(blend), dues)]
 
     def _ask(self, key: str, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         question = _question(key, dues)
@@ -87,10 +92,32 @@ class Round:
         for rows in alike([due.learned for due in dues]):
             learned = dues[rows[0]].learned.weights(model_key(blend), blend.prior)
             weights[rows], bias[rows] = (learned or blend.weights).at(ages[rows])
-        said = self.experts(blend, dues)
+        teach = np.array([due.teach for due in dues], dtype=np.bool_)
+        said = [
+            self._expert(blend, expert, dues, np.flatnonzero(teach | (weights[:, number] > 0.0)))
+            for number, expert in enumerate(blend.experts)
+        ]
+        self._by_expert[_question(model_key(blend), dues)] = said
         examples = [Example.of(due.view, self._horizon, {}) for due in dues]
-        prepared = [self._prepared(expert_key(blend, expert), expert.forecaster, dues) for expert in blend.experts]
-        return blend.combine(examples, said, weights, bias, blend.populations_of(prepared))
+        return blend.combine(examples, said, weights, bias, self._populations(blend, dues))
+
+    def _expert(
+        self, blend: BlendForecaster, expert: Expert, dues: Sequence[Due], rows: NDArray[np.int64]
+    ) -> Forecasts:
+        """What an expert says of the dues at ``rows``; of the others whatever is at hand."""
+        key = expert_key(blend, expert)
+        if (known := self._answers.get(_question(key, dues))) is not None:
+            return known
+        if not len(rows):
+            return Forecasts.nothing(len(dues))
+        asked = [dues[row] for row in rows]
+        return Forecasts.placed(self._ask(key, expert.forecaster, asked), rows, len(dues))
+
+    def _populations(self, blend: BlendForecaster, dues: Sequence[Due]) -> NDArray[np.int64] | None:
+        if blend.teller is None:
+            return None
+        expert = blend.experts[blend.teller]
+        return expert.forecaster.populations(self._prepared(expert_key(blend, expert), expert.forecaster, dues))
 
 
 def _question(key: str, dues: Sequence[Due]) -> Question:

@@ -34,6 +34,7 @@ class Due:
     event: str
     learned: Learned
     keep: bool  # the answer is to be given to the partition's learner, whatever it is
+    teach: bool = False  # with the answers of all experts of a blend, whatever they weigh: it learns from them
 
     @property
     def cascade(self) -> str:

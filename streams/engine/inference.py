@@ -48,7 +48,11 @@ class ForecastService:
     def forecast(self, dues: Sequence[Due]) -> list[ModelRun]:
         """Forecast a batch with every model. A model that fails on a cascade costs that forecast, counted, no other."""
         asked = Round(self._horizon)
-        return [self._run(share, asked) for share in self.lineup.shares(dues)]
+        shares = self.lineup.shares(dues)
+        # blends last: their experts are often models of the lineup, asked about every due there
+        order = sorted(range(len(shares)), key=lambda number: isinstance(shares[number].model, BlendForecaster))
+        runs = {number: self._run(shares[number], asked) for number in order}
+        return [runs[number] for number in range(len(shares))]
 
     def _run(self, share: Share, asked: Round) -> ModelRun:
         started = perf_counter()
@@ -75,8 +79,13 @@ class ForecastService:
         if keep and isinstance(model, BlendForecaster):
             experts = tuple(expert_key(model, expert) for expert in model.experts)
             for name, said in zip(experts, asked.experts(model, dues), strict=True):
-                answers += [answer_of(dues[row], name, said, said, row, published=False) for row in keep]
-            answers += [answer_of(dues[row], model_key(model), forecasts, own, row, experts=experts) for row in keep]
+                answers += [
+                    answer_of(dues[row], name, said, said, row, published=False) for row in keep if dues[row].teach
+                ]
+            answers += [
+                answer_of(dues[row], model_key(model), forecasts, own, row, experts=experts if dues[row].teach else ())
+                for row in keep
+            ]
         else:
             answers += [answer_of(dues[row], model_key(model), forecasts, own, row) for row in keep]
         return replace(

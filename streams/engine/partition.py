@@ -230,11 +230,12 @@ class Partition:
         """Forecasts that are due and wait."""
         return self.schedule.due_count(self.watermark.value)
 
-    def take_due(self, limit: int, *, overloaded: bool = False) -> list[Due]:
+    def take_due(self, limit: int, *, overloaded: bool = False, teach: bool = True) -> list[Due]:
         """Take up to ``limit`` due forecasts of one slot; each must be given back to `published` once it is out.
 
         Answers that are to be kept must be given to the learner before the next call, and all to `tell_alerts`. With
-        ``overloaded``, forecasts of several slots may come at once: then they use what is known by now.
+        ``overloaded``, forecasts of several slots may come at once: then they use what is known by now. Without
+        ``teach`` blends learn nothing from these.
         """
         if self._untold:  # what was withdrawn, where there was nothing else
             self.tell_alerts({})
@@ -272,7 +273,7 @@ class Partition:
             self._in_flight.add(pending.as_of)
             self._unheard.append((pending.cascade, pending.as_of))
             learned = self.learner.learned if self._settings.learn else NOTHING
-            taken.append(Due(self, found, pending.as_of, pending.event, learned, keep))
+            taken.append(Due(self, found, pending.as_of, pending.event, learned, keep, teach=keep and teach))
             if self.alerts.is_active:
                 self._untold.append(taken[-1])
         return taken

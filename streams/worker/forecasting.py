@@ -28,6 +28,11 @@ from streams.worker.rounds import Alerted, Matured
 ROUNDS_IN_FLIGHT: Final = 4
 """Rounds of forecasts that wait for Kafka's acknowledgements while the next one is computed: rounds are short."""
 
+TEACHING_ROUND: Final = 8
+"""Under overload blends learn from one round in so many: half of the forecasts that a hurried worker makes are kept,
+and to ask all experts for each of them would cost more than the forecasts themselves. A round of its own, since an
+expert costs nearly as much for one cascade as for twenty."""
+
 
 class Forecasting:
     """The rounds of a worker, over all ``assigned`` partitions."""
@@ -52,6 +57,8 @@ class Forecasting:
         self._progress = asyncio.Condition()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._rounds: set[asyncio.Task[None]] = set()
+        self._made = 0
+        """Rounds so far."""
         self._stopping = False
         self.fault: BaseException | None = None
         """What a round could not be published for; there will be no further one."""
@@ -141,15 +148,18 @@ class Forecasting:
         matured: list[Matured] = []
         waiting = self.pace.backlog()
         limits = self.pace.round_limits()
+        teaching = self._made % TEACHING_ROUND == 0
         for number, one in self._assigned.items():
             if one.advancing:
                 continue
+            overloaded = self.pace.is_overloaded(one, waiting)
             limit = limits.get(number, 0)
-            dues.extend(one.partition.take_due(limit, overloaded=self.pace.is_overloaded(one, waiting)))
+            dues.extend(one.partition.take_due(limit, overloaded=overloaded, teach=teaching or not overloaded))
             self._figures.count_due(one)
             if truths := one.partition.take_truths():
                 matured.append((one.partition, truths))
                 self._metrics.show_weights(one.partition.number, self._service.lineup, one.partition.learner.learned)
+        self._made += bool(dues)
         self._metrics.backlog.set(self.pace.backlog())
         return dues, matured
 

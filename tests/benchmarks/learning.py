@@ -97,8 +97,8 @@ def said_by_all(blend: BlendForecaster, cases: Sequence[Any]) -> NDArray[np.floa
     """Increment, low and high of each expert and of the blend, (3, E + 1, n)."""
     columns = []
     for first in range(0, len(cases), BATCH):
-        examples = [blend.prepare(c.graph, c.as_of, c.horizon_seconds) for c in cases[first : first + BATCH]]
-        said = [*blend._ask(examples), blend.forecast(examples)]
+        examples = [blend.prepare_all(c.graph, c.as_of, c.horizon_seconds) for c in cases[first : first + BATCH]]
+        said = [*blend.ask_all(examples), blend.forecast(examples)]
         columns.append([[getattr(one, name) for one in said] for name in ("increment", "low", "high")])
     return np.concatenate(columns, axis=2)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasters.base import Case
+from forecasters.base import Case, Forecasts
 from forecasters.blend import BlendForecaster
 from forecasters.dataset import increments, rolling_cases
 from forecasters.errors import ModelStoreError
+from forecasters.learning_ages import KNOTS
 from forecasters.model_store import ModelStore
 from forecasters.registry import new_forecaster
 from tests.forecasters.cascades import random_cascades
@@ -66,8 +67,36 @@ def test_is_level_with_its_best_expert_or_better() -> None:
     def msle(increment: np.ndarray) -> float:
         return float(np.mean((np.log2(1 + increment) - truth) ** 2))
 
-    singles = [msle(one.increment) for one in blend._ask(examples)]
+    singles = [
+        msle(one.increment)
+        for one in blend.ask_all([blend.prepare_all(c.graph, c.as_of, c.horizon_seconds) for c in test])
+    ]
     assert msle(blend.forecast(examples).increment) <= 1.02 * min(singles)
+
+
+def test_an_expert_that_weighs_nothing_is_not_asked() -> None:
+    train, validation, test = parts()
+    blend = BlendForecaster.of_fresh(["mean", "ridge", "hawkes"]).fit(train, validation)
+    every = [blend.prepare_all(case.graph, case.as_of, case.horizon_seconds) for case in test]
+    said = blend.ask_all(every)
+    young = np.array([example.age_seconds for example in every]) < KNOTS[1]
+    assert young.any()
+    assert not young.all()
+    blend.weights.weights[:] = np.where(np.arange(len(KNOTS))[:, None] < 2, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    weights, bias = blend.weights.at(np.array([example.age_seconds for example in every]))
+    expected = blend.combine(every, said, weights, bias)
+
+    def unasked(*_: object) -> None:
+        raise AssertionError("this expert weighs nothing")
+
+    blend.experts[2].forecaster.prepare = unasked  # type: ignore[method-assign, assignment]
+    blend.experts[2].forecaster.forecast = unasked  # type: ignore[method-assign, assignment]
+    examples = examples_of(blend, test)
+    names = [{name.partition(":")[0] for name in example.inputs} for example in examples]
+    assert all((own <= {"0"}) == is_young for own, is_young in zip(names, young, strict=True))
+    found = blend.forecast(examples)
+    for name in Forecasts.__dataclass_fields__:
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, err_msg=name)
 
 
 def test_without_validation_all_experts_weigh_the_same() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
 from forecasters.blend.moments import ERROR_CAP, Moments
+from forecasters.blend.weights import WORTH_ASKING, Fit
 from forecasters.learning_ages import KNOTS
 
 HOUR = 3600.0
@@ -131,6 +132,51 @@ def test_what_one_age_of_a_validation_part_shows_counts_less_than_the_same_score
     towards_anchor = np.abs(shipped.weights - prior.anchor)[2, 0] / np.abs(own.weights - prior.anchor)[2, 0]
     assert towards_anchor < 0.5
     assert 0.0 < abs(shipped.bias[2]) < 0.5 * abs(own.bias[2])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(["plain", "by age", "biased", "heavy", "alike"]),
+    seed=st.integers(0, 10_000),
+    cases=st.integers(0, 2000),
+)
+def test_few_experts_are_as_good_as_all_but_for_what_no_validation_part_can_tell(
+    kind: str, seed: int, cases: int
+) -> None:
+    errors, ages = stream(kind, seed)
+    moments = Moments.of(errors[:cases], ages[:cases])
+    anchor = BlendWeights.equal(4).weights
+    fit = Fit.of(moments, anchor, anchor_cases=20.0, bias_cases=100.0)
+    every, few = (solve(moments, anchor).weights for solve in (BlendWeights.solve, BlendWeights.solve_by_few))
+    np.testing.assert_allclose(few.sum(axis=1), 1.0)
+    assert (few >= 0.0).all()
+    assert fit.value(every) <= fit.value(few) + 1e-9
+    assert fit.value(few) <= (1.0 + WORTH_ASKING) * fit.value(every) + 1e-9
+    rng = np.random.default_rng(seed)
+    for other in rng.dirichlet(np.ones(4), (10, len(KNOTS))):  # the value is that of the problem, biases at their best
+        n = moments.count + 100.0
+        bias = np.einsum("ke,ke->k", other, moments.error) / n
+        whole = BlendWeights(other, bias).loss(moments) + 100.0 * bias**2 + 5.0 * ((other - anchor) ** 2).sum(axis=1)
+        assert fit.value(other) == pytest.approx(whole.sum())
+        assert fit.value(every) <= whole.sum() + 1e-9
+
+
+def test_of_experts_that_say_the_same_one_is_asked_once_cases_show_it() -> None:
+    errors, ages = stream("alike", 3)
+    assert (BlendPrior.ignorant(4).weights().weights == 0.25).all()
+    weights = OnlineBlend(4)
+    weights.update(errors, ages)
+    heard = weights.weights(BlendPrior.ignorant(4)).weights.any(axis=0)
+    assert heard.sum() == 1
+
+
+def test_an_expert_that_is_right_at_one_age_alone_is_asked() -> None:
+    rng = np.random.default_rng(4)
+    ages = np.repeat(KNOTS, 400)
+    errors = rng.normal(size=(2000, 2)) * np.where(ages == KNOTS[4], [[2.0], [0.5]], [[0.5], [2.0]]).T
+    weights = BlendPrior.fit(errors, ages).weights().weights
+    assert weights[0, 0] > 0.8
+    assert weights[4, 1] > 0.5
 
 
 def test_weights_change_smoothly_with_age() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,46 @@ def test_an_expert_fitted_with_the_blend_is_not_taken_for_the_model_of_its_name(
     assert (counting.prepared, own.prepared) == (6, 6)
 
 
+def weighed(*experts: Expert, weights: Sequence[float]) -> BlendForecaster:
+    """A blend of these weights at all ages."""
+    found = BlendForecaster(list(experts))
+    found.weights.weights[:] = weights
+    found.fitted = True
+    return found
+
+
+def test_an_expert_that_weighs_nothing_is_asked_to_teach_alone() -> None:
+    counting = Counting()
+    model = weighed(Expert(Tenfold(), stored=True), Expert(counting, stored=True), weights=[1.0, 0.0])
+    service = ForecastService([model], 7200.0)
+    (run,) = service.forecast(dues())
+    assert (len(run.records), counting.prepared) == (6, 0)
+    kept = [replace(due, keep=True, teach=number == 2) for number, due in enumerate(dues())]
+    (taught,) = service.forecast(kept)
+    assert [record.expected for record in taught.records] == [record.expected for record in run.records]
+    assert counting.prepared == 1
+    answers = [(answer.due.cascade, answer.model, answer.experts) for answer in taught.answers]
+    experts = ("tenfold@1", "doubling@1")
+    assert answers.count(("c2", "blend@0", experts)) == 1
+    assert [answer for answer in answers if answer[1] in experts] == [("c2", expert, ()) for expert in experts]
+    assert sum(answer[1] == "blend@0" for answer in answers) == 6
+    (said,) = [answer.values.increment for answer in taught.answers if answer.model == "doubling@1"]
+    assert said == 3.0
+
+
+def test_a_model_of_the_lineup_is_asked_once_where_the_blend_hears_it_at_some_ages() -> None:
+    counting = Counting()
+    model = weighed(Expert(Tenfold(), stored=True), Expert(counting, stored=True), weights=[1.0, 0.0])
+    kept = [replace(due, keep=True, teach=True) for due in dues()]
+    runs = ForecastService([model, counting], 7200.0).forecast(kept)
+    assert [run.model for run in runs] == ["blend", "doubling"]
+    assert counting.prepared == 6
+
+
 class Telling(Doubling):
     """Knows two populations: small cascades and large ones."""
+
+    tells_populations = True
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         return np.array([int(example.observed > 3) for example in examples])

@@ -199,6 +199,19 @@ def test_unforecast_since_is_the_oldest_forecast_not_yet_out() -> None:
     assert partition.unforecast_since() == partition.schedule.next_as_of() > first
 
 
+def test_blends_learn_from_what_is_kept_where_there_is_time_to_ask_every_expert() -> None:
+    partition = Partition(0, settings(score_ages_seconds=(60, 600)))
+    partition.apply_events(cascade_events("c", 1000.0, [70.0, 80.0, 700.0]))
+    partition.watermark.advance_to(1500.0)
+    dues = partition.take_due(10)
+    assert sum(due.keep for due in dues) == 1
+    assert [due.teach for due in dues] == [due.keep for due in dues]
+    partition.watermark.advance_to(3000.0)
+    dues = partition.take_due(10, teach=False)
+    assert sum(due.keep for due in dues) == 1
+    assert not any(due.teach for due in dues)
+
+
 def test_overload_supersedes_and_counts() -> None:
     partition = Partition(0, settings())
     partition.apply_events(cascade_events("c", 1000.0, [60.0 * n for n in range(1, 11)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,9 @@ import pytest
 
 from graph import write_events
 from streams.cli import main
+from streams.engine.due import Due
 from streams.engine.forecast_file import RunCounts, forecast_events
+from streams.engine.inference import ForecastService, ModelRun
 from streams.scoring.board import FAMILIES
 from streams.scoring.learned import Learned
 from streams.scoring.scores import ScoreRecord
@@ -162,3 +165,23 @@ def test_the_command_writes_scores(
     assert summary["scored"] == {"hawkes": len(lines)}
     assert lines
     assert list(lines[0]) == list(ScoreRecord.__struct_fields__)
+
+
+@pytest.mark.parametrize("shed", ["paced", False])
+async def test_of_a_hurried_worker_one_round_in_eight_teaches_the_blends(shed: str | bool) -> None:
+    config = learning_settings(shed=shed, forecast_within_seconds=0.001)  # input waits for every forecast
+    rounds: list[list[bool]] = []
+
+    class Watched(ForecastService):
+        def forecast(self, dues: Sequence[Due]) -> list[ModelRun]:
+            if dues:  # else there are scores alone
+                rounds.append([due.teach for due in dues if due.keep])
+            return super().forecast(dues)
+
+    rig = Rig(config, Watched(service(config).lineup, config.horizon_seconds))
+    await rig.core.own({0})
+    await rig.play(long_stream(23, cascades=50), 1)
+    kept = {number: taught for number, taught in enumerate(rounds) if taught}
+    assert len(kept) > 16
+    assert all(all(taught) if shed is False or number % 8 == 0 else not any(taught) for number, taught in kept.items())
+    assert any(number % 8 == 0 for number in kept)
