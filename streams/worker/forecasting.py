@@ -147,8 +147,8 @@ class Forecasting:
         dues: list[Due] = []
         matured: list[Matured] = []
         waiting = self.pace.backlog()
-        limits = self.pace.round_limits()
         teaching = self._made % TEACHING_ROUND == 0
+        limits = self.pace.round_limits(teaching=teaching)
         for number, one in self._assigned.items():
             if one.advancing:
                 continue

@@ -45,17 +45,20 @@ class Pace:
         """Forecasts that are due and wait, over all partitions."""
         return sum(one.partition.backlog() for one in self._assigned.values())
 
-    def round_limits(self) -> dict[int, int]:
+    def round_limits(self, *, teaching: bool = False) -> dict[int, int]:
         """Forecasts of each partition in the next round, by its number.
 
-        Where input is paced it has those that have waited longest, wherever they are. Else each partition that has any
-        has the same number, so that none starves.
+        Where input is paced it has those that have waited longest, wherever they are, and no more than one partition's
+        if it is ``teaching``, which takes longer. Else each partition that has any has the same number, so that none
+        starves.
         """
         waiting = {number: one.partition.backlog() for number, one in self._assigned.items()}
         busy = max(1, sum(number > 0 for number in waiting.values()))
         most = self._round_size.limit(busy * self._settings.inference_batch, sum(waiting.values()))
         if self._settings.shed != "paced":
             return dict.fromkeys(waiting, math.ceil(most / busy))
+        if teaching:
+            most = min(most, self._settings.inference_batch)
         owned = self._assigned.items()
         turns = ((since, number) for number, one in owned for since in one.partition.waiting_since(most))
         return Counter(number for _, number in nsmallest(most, turns))

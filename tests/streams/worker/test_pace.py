@@ -140,6 +140,7 @@ def test_where_input_is_paced_those_that_wait_longest_come_first_wherever_they_a
         assert assigned[number].partition.backlog() == len(cascades)
     pace = Pace(PACED.model_copy(update={"inference_batch": 1}), assigned)
     assert pace.round_limits() == {0: 2, 1: 1}
+    assert pace.round_limits(teaching=True) == {0: 1}
 
 
 def test_where_input_is_not_paced_no_partition_starves() -> None:
