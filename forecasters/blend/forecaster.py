@@ -171,7 +171,7 @@ class BlendForecaster(Forecaster):
                     expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
                 )
         judged = validation or train
-        logs, age, observed, group = self._predicted(judged)
+        logs, age, observed, group = self.predicted(judged)
         truth = increments(judged)
         if validation:
             self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
@@ -242,7 +242,7 @@ class BlendForecaster(Forecaster):
         own = _parts(number, [examples[row] for row in rows])
         return Forecasts.placed(self.experts[number].forecaster.forecast(own), rows, len(examples))
 
-    def _predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
+    def predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
         """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases."""
         logs, times, groups = [], [], []
         for first in range(0, len(cases), PREDICTION_BATCH):

@@ -70,17 +70,19 @@ class BlendWeights:
         """The same by as few experts as the error allows: the others weigh nothing at any age, and need not be asked.
 
         One after the other leaves, those that weigh least first, where the error without it lies no more than
-        `WORTH_ASKING` above that of all experts.
+        `WORTH_ASKING` above that of all experts. `ANCHOR_CASES` speak for the anchor there, however strongly weights are
+        drawn to it: of two experts that say the same it keeps both only while few cases have shown it.
         """
         fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
+        judged = Fit.of(moments, anchor, anchor_cases=ANCHOR_CASES, bias_cases=bias_cases)
         weights, bias = fit.solution()
-        allowed = (1.0 + WORTH_ASKING) * fit.value(weights)
+        allowed = (1.0 + WORTH_ASKING) * judged.value(weights)
         heard = np.ones(moments.experts, np.bool_)
         for expert in np.argsort(weights.sum(axis=0), kind="stable")[:-1]:
             fewer = heard.copy()
             fewer[expert] = False
             found = (weights, bias) if not weights[:, expert].any() else fit.solution(fewer)
-            if fit.value(found[0]) <= allowed:
+            if judged.value(found[0]) <= allowed:
                 heard, (weights, bias) = fewer, found
         return cls(weights, bias)
 
