@@ -20,6 +20,7 @@ from forecasters.casft.training import forecast_together, scale, train_networks
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
+from forecasters.concat.parting import parts_of_like_length
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -117,12 +118,9 @@ class CasFTForecaster(Forecaster):
             raise ModelStoreError("casft has not been trained; run 'cascadecast train casft' first")
         B, l = len(examples), self.config.intervals  # noqa: E741
         growth, low, high, trend = np.zeros(B), np.zeros(B), np.zeros(B), np.zeros((B, l))
-        # like lengths together: padding costs a sequential step for the whole batch
-        order = np.argsort(lengths_of(examples), kind="stable")
         tails = (0.5 - self.level / 2.0, 0.5, 0.5 + self.level / 2.0)
         with torch.inference_mode():
-            for first in range(0, B, INFERENCE_BATCH):
-                rows = order[first : first + INFERENCE_BATCH]
+            for rows in parts_of_like_length(lengths_of(examples), INFERENCE_BATCH):
                 batch = batch_of([examples[i] for i in rows], self.config, self.embedding)
                 output = forecast_together(self.nets, batch)
                 growth[rows] = low[rows] = high[rows] = output.growth.numpy()

@@ -16,6 +16,7 @@ from forecasters.concat.batching import Prepared, collate, lengths_of
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
+from forecasters.concat.parting import parts_of_like_length
 from forecasters.concat.training import mean_growth, train_networks
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
@@ -78,11 +79,8 @@ class ConCatForecaster(Forecaster):
         if not self.nets:
             raise ModelStoreError("concat has not been trained; run 'cascadecast train concat' first")
         growth = np.zeros(len(examples))
-        # like lengths together: padding costs a sequential step for the whole batch
-        order = np.argsort(lengths_of(examples), kind="stable")
         with torch.inference_mode():
-            for first in range(0, len(examples), INFERENCE_BATCH):
-                rows = order[first : first + INFERENCE_BATCH]
+            for rows in parts_of_like_length(lengths_of(examples), INFERENCE_BATCH):
                 batch = collate([examples[i] for i in rows], self.embedding)
                 growth[rows] = mean_growth(self.nets, batch).numpy()
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0

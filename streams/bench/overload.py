@@ -18,7 +18,7 @@ from streams.alerts.moment import Quantity
 from streams.alerts.records import AlertState
 from streams.alerts.rules import Condition, Rule, RuleBook, RuleSet
 from streams.alerts.telling import tell_partitions
-from streams.bench.pipeline import PipelinePlan, events_of
+from streams.bench.plan import PipelinePlan, events_of
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
 from streams.engine.answers import give_to_learners

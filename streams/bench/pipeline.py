@@ -10,24 +10,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from graph import Event, read_events
-from graph.ordering import ordered
-from graph.simulation import Simulation
-from graph.simulator import simulated_events
-from streams.bench import latency, promise, several
+from streams.bench import latency, promises, several
 from streams.bench.installation import PREFIX, BenchWorker, producer, send_all
 from streams.bench.latency import LIVE_SETTINGS, LatencyPlan
 from streams.bench.pinning import Cores, on
-from streams.bench.promise import PromisePlan
+from streams.bench.plan import PipelinePlan, events_of
+from streams.bench.promises import EVENTS_TOPIC, FAUST, FAUST_RECORDS
 from streams.bench.rows import row
 from streams.bench.stages import Profile
 from streams.bench.throughput import (
@@ -48,34 +41,9 @@ NEVER: Final = 1_000_000_000
 
 STATE_ONLY: Final = {"MODELS": "hawkes", "MINIMUM_OBSERVED": str(NEVER), "SCORE_AGES_SECONDS": ""}
 
-FAUST_RECORDS: Final = 40_000
-"""The plain agent is so slow that more would only take time."""
-
-PROMISE_SETTINGS: Final = {"ALLOWED_LATENESS_SECONDS": "0", "FORECAST_DELAY_SECONDS": "5"}
-"""The feed is in order; and event time, tens of times as fast as the clock, should not be what is waited for."""
-
-PACED_EVENTS: Final = 60_000
-PROMISE_SECONDS: Final = 20.0
-PROMISE_TIMES_FAUST: Final = 3.0
-
 TARGETS: Final = {"faust": 15.0, "quixstreams": 0.8, "blend": 3.0}
 
-EVENTS_TOPIC: Final = f"{PREFIX}.events"
-
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class PipelinePlan:
-    """``events`` of the simulator, or of a file whose cascades are laid over one day, into so many ``partitions``."""
-
-    events: int = 400_000
-    file: str | None = None
-    partitions: int = 8
-    models: str = "blend"
-    quixstreams_python: str = sys.executable
-    """It wants other versions of our packages, so it has an environment of its own."""
-    seed: int = 0
 
 
 def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
@@ -92,20 +60,12 @@ def run(plan: PipelinePlan, tell: Tell) -> list[dict[str, Any]]:
     rows += several.run(
         [(event.cascade.encode(), _encode(event)) for event in events_of(plan)], plan.partitions, dict(STATE_ONLY), tell
     )
-    rows += _promises(plan, references["faust"], cores, tell)
+    faust = references["faust"]
+    assert faust is not None
+    rows += promises.run(plan, faust.rate, cores, tell)
     full_speed = next(one["value"] for one in rows if one["name"] == f"{plan.models}: events a second")
     rows += _latency(plan, full_speed / 2, cores, tell)
     return [*rows, row(f"records in the topic; {cores.told()}", records, "events")]
-
-
-def events_of(plan: PipelinePlan) -> Iterable[Event]:
-    """In order of time."""
-    if plan.file is not None:
-        return islice(ordered(read_events(plan.file), fold_seconds=86_400.0), plan.events)
-    # Half of the cascades' events come within the simulated day, so twice as many cascades are simulated.
-    simulation = Simulation(seed=plan.seed, hours=24.0, lifetime_hours=24.0)
-    cascades = max(1, round(2 * plan.events / simulation.mean_size))
-    return islice(ordered(simulated_events(simulation, cascades)), plan.events)
 
 
 def _references(
@@ -192,39 +152,8 @@ def _forecasting(
 
 def _latency(plan: PipelinePlan, rate: float, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
     """At half of the rate at full speed, on topics of its own."""
-    with _on_empty_topics(plan, cores, LIVE_SETTINGS) as (server, _):
+    with promises.on_empty_topics(plan, cores, LIVE_SETTINGS) as (server, _):
         return latency.run(LatencyPlan(rate, partitions=plan.partitions, seed=plan.seed), server, tell)
-
-
-def _promises(plan: PipelinePlan, faust: Throughput | None, cores: Cores, tell: Tell) -> list[dict[str, Any]]:
-    """Touched cascades forecast in time: at three times the rate of plain Faust, and as fast as a paced worker goes,
-    at least once and exactly once."""
-    assert faust is not None
-    rate = PROMISE_TIMES_FAUST * faust.rate
-    rows: list[dict[str, Any]] = []
-    for name, settings, offered, most in (
-        ("shedding", {}, rate, int(PROMISE_SECONDS * rate)),
-        ("paced", {"SHED": "paced"}, None, PACED_EVENTS),
-        ("paced, exactly once", {"SHED": "paced", "PROCESSING_GUARANTEE": "exactly_once"}, None, PACED_EVENTS),
-    ):
-        with _on_empty_topics(plan, cores, {**PROMISE_SETTINGS, **settings}) as (server, worker):
-            events = list(islice(events_of(plan), most))
-            asked = PromisePlan(events, plan.partitions, offered, plan.models)
-            rows += promise.run(asked, server, worker, name, tell)
-    return rows
-
-
-@contextmanager
-def _on_empty_topics(
-    plan: PipelinePlan, cores: Cores, settings: Mapping[str, str]
-) -> Iterator[tuple[str, BenchWorker]]:
-    """A Kafka of its own with empty topics, and a worker that is ready on its core."""
-    with tempfile.TemporaryDirectory() as name, on(cores.others), EmbeddedBroker() as broker:
-        server = broker.bootstrap_servers
-        create_topics(server, declared_topics(plan.partitions, 1, PREFIX), security=KafkaSecurity())
-        with BenchWorker(server, Path(name), {"MODELS": plan.models, **settings}) as worker:
-            started(worker, cores).wait_ready()
-            yield server, worker
 
 
 def _profiled(worker: BenchWorker, records: int, directory: Path) -> tuple[Throughput, dict[str, float]]:
@@ -240,7 +169,7 @@ def _by_stage(name: str, found: Throughput, shares: dict[str, float]) -> list[di
 
 
 _REFERENCES: Final = {
-    "faust": "a plain Faust agent that counts per key",
+    "faust": FAUST,
     "quixstreams": "quixstreams counting per key",
     "aiokafka": "aiokafka, decoding only",
     "confluent-kafka": "confluent-kafka, decoding only",

@@ -7,81 +7,111 @@ follows from the worker's own offsets, read several times a second: it counts fr
 
 from __future__ import annotations
 
-import bisect
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from graph import Event, Kind
-from streams.bench.installation import PREFIX, BenchWorker, forecasts_from_now_on, produce, producer
+from streams.bench.installation import PREFIX, BenchWorker, produce, producer
+from streams.bench.readers import Forecasts, Offsets
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
 from streams.kafka.partitioner import partition_of
 
 WITHIN_SECONDS: Final = 2.0
-READING_SECONDS: Final = 0.25
-"""A reading costs the worker some ten milliseconds."""
-
 TICK_SECONDS: Final = 0.01
 LAST_SECONDS: Final = 5.0
 """Of the run: what is touched then may have no later event that moves event time on, and is left out."""
+
+LEAST_SECONDS: Final = 3 * LAST_SECONDS
+"""Of a run that tells anything."""
+
+AHEAD: Final = 100_000
+"""Events that lie in Kafka before a worker takes them in at full speed: several of its largest batches."""
 
 HORIZON_SECONDS: Final = 86_400.0
 
 _encode = msgspec.json.Encoder().encode
 
 
-class _Said(msgspec.Struct):
-    """Of a forecast, what is asked here."""
-
-    cascade: str
-    as_of: float
-    model: str
-
-
 @dataclass(frozen=True, slots=True)
 class PromisePlan:
-    """``events`` in order of time, offered at ``rate`` a second; None: as fast as they are taken. ``model`` is the one
-    whose forecasts count."""
+    """``events`` in order of time, offered at ``rate`` a second; None: as fast as they are taken. For so many
+    ``seconds`` at most; None: until all are taken in. ``model`` is the one whose forecasts count."""
 
-    events: Sequence[Event]
+    events: Iterable[Event]
     partitions: int = 8
     rate: float | None = None
     model: str = "blend"
+    seconds: float | None = None
 
 
-def run(plan: PromisePlan, server: str, worker: BenchWorker, name: str, tell: Tell) -> list[dict[str, Any]]:
-    """The rows of a worker that is ready, reading topics that are empty; their names begin with ``name``."""
-    told = "full speed" if plan.rate is None else f"{plan.rate:,.0f} events/s"
-    tell(f"{name}: forecasts in time at {told}")
-    with _Forecasts(server, plan) as forecasts, _Offsets(worker, plan.partitions) as offsets:
-        began = time.time()
-        places = _offer(plan, server)
-        worker.wait_until(lambda: offsets.records() >= len(plan.events), "done")
-        seconds = time.time() - began
+def run(
+    plan: PromisePlan,
+    server: str,
+    worker: BenchWorker,
+    name: str,
+    reference: str,
+    reference_rate: float,
+    tell: Tell,
+) -> list[dict[str, Any]]:
+    """The rows of a worker that is ready, reading topics that are empty, beside a ``reference`` that takes in so many
+    events a second; their names begin with ``name``. Where the events are over too soon to tell, one row says so."""
+    label = f"{name}, at {'full speed' if plan.rate is None else f'{plan.rate:,.0f} events/s'}"
+    tell(f"{label}: forecasts in time")
+    events = list(plan.events)
+    with Forecasts(server, plan.partitions, plan.model) as forecasts, Offsets(worker, plan.partitions) as offsets:
+        feed = _Feed(plan, server, time.time())
+        for event in events:
+            if not feed.offer(event, offsets.records):
+                break
+        feed.flush()
+        worker.wait_until(lambda: feed.is_over() or offsets.records() >= len(feed.places), "done")
+        seconds, taken = time.time() - feed.began, offsets.records()
+        made = worker.metric("cascadecast_forecasts_made_total")
         time.sleep(LAST_SECONDS)
-    waits = touched_to_forecast(plan.events, places, offsets.taken_in, forecasts.out, began + seconds - LAST_SECONDS)
+    until = feed.began + seconds - LAST_SECONDS
+    waits = touched_to_forecast(events[: len(feed.places)], feed.places, offsets.taken_in, forecasts.out, until)
+    return rows(label, Course(seconds, taken, made, waits), reference, reference_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a run came to: its wall time, events taken in, forecasts made, and `touched_to_forecast`."""
+
+    seconds: float
+    taken: float
+    made: float
+    waits: NDArray[np.float64]
+
+
+def rows(label: str, course: Course, reference: str, reference_rate: float) -> list[dict[str, Any]]:
+    """Of one run; the share in time is told together with the rate at which it was reached."""
+    if course.seconds < LEAST_SECONDS:
+        told = f"{label}: too short to tell who is forecast in time, {course.taken:,.0f} events; give more events"
+        return [row(told, course.seconds, "s", "at least", LEAST_SECONDS)]
+    waits, rate = course.waits, course.taken / course.seconds
+    touched = row(f"{label}: touched cascades", len(waits), "touched cascades and seconds")
     if not len(waits):
-        return []
-    made = worker.metric("cascadecast_forecasts_made_total")
-    label = f"{name}, at {told}"
+        return [touched]
+    share = float(np.mean(waits <= WITHIN_SECONDS))
     p50, p99 = (float(np.quantile(waits, share, method="higher")) for share in (0.5, 0.99))
     return [
-        row(f"{label}: events a second", len(plan.events) / seconds, "events/s"),
-        row(f"{label}: forecasts a second", made / seconds, "forecasts/s"),
-        row(f"{label}: touched cascades forecast within {WITHIN_SECONDS:g} s", float(np.mean(waits <= WITHIN_SECONDS)),
-            "share of touched cascades and seconds"),
+        row(f"{label}: events a second", rate, "events/s", reference, reference_rate),
+        row(f"{label}: forecasts a second", course.made / course.seconds, "forecasts/s"),
+        touched,
+        row(f"{label}: of them forecast within {WITHIN_SECONDS:g} s, at {rate:,.0f} events/s", share, "share of them"),
         *(
             row(f"{label}: touched to forecast, {what}", value, "s", "at most", WITHIN_SECONDS)
             for what, value in (("p50", p50), ("p99", p99))
             if np.isfinite(value)
         ),
-    ]  # fmt: skip
+    ]
 
 
 def touched_to_forecast(
@@ -90,23 +120,23 @@ def touched_to_forecast(
     taken_in: Callable[[int, int], float],
     forecasts: dict[str, list[tuple[float, float]]],
     until: float,
-) -> Any:
+) -> NDArray[np.float64]:
     """Seconds (n,) from the first event of each cascade and second to a forecast that contains it; inf where none came.
 
     ``places`` are partition and offset of each event, ``taken_in`` tells their wall time, ``forecasts`` have (wall
     time, as_of) of each cascade in the order in which they came. What no forecast is made of is left out: posts without
-    a reaction, and those past the horizon; and what was touched after ``until``.
+    a reaction, and those past the horizon, by the first event that there is of them; and what was touched after
+    ``until``.
     """
     waits: list[float] = []
     seen: set[tuple[str, int]] = set()
     roots: dict[str, float] = {}
     for event, place in zip(events, places, strict=True):
+        born = roots.setdefault(event.cascade, event.time)
         if event.kind is Kind.POST:
-            roots[event.cascade] = event.time
             continue
         at = taken_in(*place)
         key = event.cascade, int(at)
-        born = roots.get(event.cascade, event.time)
         if key in seen or at > until or event.time - born > HORIZON_SECONDS - 300.0 or event.kind is Kind.UNDO:
             continue
         seen.add(key)
@@ -115,95 +145,41 @@ def touched_to_forecast(
     return np.array(waits)
 
 
-def _offer(plan: PromisePlan, server: str) -> list[tuple[int, int]]:
-    """Publish the events; partition and offset of each."""
-    sender = producer(server, linger_ms=5)
-    counts = [0] * plan.partitions
-    places: list[tuple[int, int]] = []
-    began = time.monotonic()
-    for number, event in enumerate(plan.events):
-        if plan.rate is not None:
-            while number > (time.monotonic() - began) * plan.rate:
-                sender.poll(TICK_SECONDS)
-        partition = partition_of(event.cascade, plan.partitions)
-        places.append((partition, counts[partition]))
-        counts[partition] += 1
-        produce(sender, f"{PREFIX}.events", _encode(event), event.cascade.encode(), partition=partition)
-        sender.poll(0)
-    sender.flush()
-    return places
+class _Feed:
+    """Publishes the events, and notes partition and offset of each."""
 
+    def __init__(self, plan: PromisePlan, server: str, began: float) -> None:
+        self.began = began
+        self.places: list[tuple[int, int]] = []
+        self._plan = plan
+        self._sender = producer(server, linger_ms=5)
+        self._counts = [0] * plan.partitions
 
-class _Reader:
-    """Something that is read again and again in a thread of its own."""
+    def is_over(self) -> bool:
+        """Whether the time is."""
+        return self._plan.seconds is not None and time.time() >= self.began + self._plan.seconds
 
-    def __init__(self, name: str) -> None:
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+    def offer(self, event: Event, taken_in: Callable[[], float]) -> bool:
+        """Publish an event once it is its turn; False where the time is over before."""
+        if self.is_over():
+            return False
+        number = len(self.places)
+        while not self._may_come(number, taken_in):
+            if self.is_over():
+                return False
+            self._sender.poll(TICK_SECONDS)
+        partition = partition_of(event.cascade, self._plan.partitions)
+        self.places.append((partition, self._counts[partition]))
+        self._counts[partition] += 1
+        produce(self._sender, f"{PREFIX}.events", _encode(event), event.cascade.encode(), partition=partition)
+        self._sender.poll(0)
+        return True
 
-    def __enter__(self) -> Any:
-        self._thread.start()
-        return self
+    def _may_come(self, number: int, taken_in: Callable[[], float]) -> bool:
+        if self._plan.rate is not None:
+            return number <= (time.time() - self.began) * self._plan.rate
+        return number < AHEAD or number < taken_in() + AHEAD
 
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stopped.is_set():
-            self._look()
-
-    def _look(self) -> None:
-        raise NotImplementedError
-
-
-class _Forecasts(_Reader):
-    """When forecasts came: of each cascade (wall time, as_of)."""
-
-    def __init__(self, server: str, plan: PromisePlan) -> None:
-        super().__init__("bench-forecasts")
-        self.out: dict[str, list[tuple[float, float]]] = {}
-        self._model = plan.model
-        self._decode = msgspec.json.Decoder(_Said).decode
-        self._consumer = forecasts_from_now_on(server, plan.partitions, wait_ms=10)
-
-    def _look(self) -> None:
-        for message in self._consumer.consume(1000, TICK_SECONDS):
-            value = message.value()
-            if value is None or message.error() is not None:
-                continue
-            said = self._decode(value)
-            if said.model == self._model:
-                self.out.setdefault(said.cascade, []).append((time.time(), said.as_of))
-
-    def __exit__(self, *given: object) -> None:
-        super().__exit__(*given)
-        self._consumer.close()
-
-
-class _Offsets(_Reader):
-    """How far the state of each partition had come at each reading."""
-
-    def __init__(self, worker: BenchWorker, partitions: int) -> None:
-        super().__init__("bench-offsets")
-        self._worker = worker
-        self._walls: list[float] = []
-        self._next: list[list[float]] = [[] for _ in range(partitions)]
-
-    def _look(self) -> None:
-        wall = time.time()
-        found = self._worker.each("cascadecast_next_offset", "partition")
-        if found:
-            self._walls.append(wall)
-            for number, offsets in enumerate(self._next):
-                offsets.append(found.get(str(number), 0.0))
-        self._stopped.wait(READING_SECONDS)
-
-    def records(self) -> float:
-        """How many records are part of the state."""
-        return sum(offsets[-1] for offsets in self._next if offsets)
-
-    def taken_in(self, partition: int, offset: int) -> float:
-        """The last reading before a record was part of the state."""
-        after = bisect.bisect_right(self._next[partition], offset)
-        return self._walls[max(0, after - 1)]
+    def flush(self) -> None:
+        """Until all that was offered is in Kafka."""
+        self._sender.flush()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from graph import CascadeView
-from streams.bench.pipeline import PipelinePlan, events_of
+from streams.bench.plan import PipelinePlan, events_of
 from streams.bench.rows import row
 from streams.bench.throughput import Tell
 from streams.engine.due import Due

@@ -22,11 +22,16 @@ def register(app: typer.Typer) -> None:
     group.command("alerts")(alerts)
     group.command("metrics")(metrics)
     group.command("pipeline")(pipeline)
+    group.command("promise")(promise)
     group.command("overload")(overload)
     group.command("compare")(compare)
     app.add_typer(group, name="bench")
 
 
+Skip = Annotated[int, typer.Option(min=0, help="So many events of earlier times are left out.")]
+OwnOrder = Annotated[
+    bool, typer.Option("--own-order", help="The file's posts as they followed one another: weeks in seconds.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -146,6 +151,8 @@ def metrics(
 def pipeline(
     count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 400_000,
     events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    skip: Skip = 0,
+    own_order: OwnOrder = False,
     partitions: Annotated[int, typer.Option(min=1)] = 8,
     models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
     quixstreams: Annotated[
@@ -155,11 +162,31 @@ def pipeline(
     json: Json = False,
 ) -> None:
     """Events and forecasts a second of one worker on one core, beside plain Faust, quixstreams and bare consumers."""
-    from streams.bench.pipeline import PipelinePlan, run
+    from streams.bench.pipeline import run
+    from streams.bench.plan import PipelinePlan
 
     started = perf_counter()
-    plan = PipelinePlan(count, events, partitions, models, str(quixstreams), seed)
+    plan = PipelinePlan(count, events, partitions, models, str(quixstreams), seed, skip, own_order)
     _show("bench pipeline", run(plan, _say), json, started)
+
+
+def promise(
+    count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 1_000_000,
+    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    skip: Skip = 0,
+    own_order: OwnOrder = False,
+    partitions: Annotated[int, typer.Option(min=1)] = 8,
+    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """How fast a paced worker lets events in, and which share of the touched posts is forecast within 2 s then."""
+    from streams.bench.plan import PipelinePlan
+    from streams.bench.promises import run_paced
+
+    started = perf_counter()
+    plan = PipelinePlan(count, events, partitions, models, seed=seed, skip=skip, own_order=own_order)
+    _show("bench promise", run_paced(plan, _say), json, started)
 
 
 def overload(

@@ -36,7 +36,7 @@ from streams.engine.in_flight import InFlight
 from streams.engine.last_forecasts import LastForecasts
 from streams.engine.priority import Claim, Order, by_importance, in_turn
 from streams.engine.raw_record import Record
-from streams.engine.schedule import Pending, Schedule
+from streams.engine.schedule import Pending, Schedule, Waiting
 from streams.records import ForecastRecord
 from streams.scoring.kept import Truth
 from streams.scoring.learning import NOTHING, PartitionLearner
@@ -246,7 +246,7 @@ class Partition:
         self._catch_up(reached, reached)
         if overloaded:
             picked, superseded = self.schedule.due_by_choice(
-                self.watermark.value, lambda waiting: self._choose(waiting, limit)
+                self.watermark.value, lambda waiting: self._choose(waiting, limit), self._has_ended
             )
             self.skipped[Skipped.SUPERSEDED] += len(superseded)
             self.due_total += len(superseded)
@@ -343,14 +343,34 @@ class Partition:
         """Cascades of which forecasts are due and wait."""
         return self.schedule.waiting_cascades(self.watermark.value)
 
+    def is_waiting(self, key: bytes) -> bool:
+        """Whether a forecast is due and waits of the cascade whose id is ``key``, which may be anything."""
+        return self.schedule.is_waiting(key.decode(errors="replace"))
+
+    def waiting_since(self, most: int) -> list[float]:
+        """Since when cascades wait, of so many about that have waited longest: times of its clock (s)."""
+        return self.schedule.waiting_since(most)
+
     def waits_seconds(self) -> float:
         """How long the forecast that is due and waits longest has done so."""
         return self.schedule.waits_seconds()
 
-    def _choose(self, waiting: Iterable[tuple[str, float]], limit: int) -> list[str]:
-        claims = [self._claim(cascade, waits) for cascade, waits in islice(waiting, CLAIMS_CONSIDERED)]
+    def _choose(self, waiting: Iterable[Waiting], limit: int) -> list[str]:
+        """Those that are to be forecast now, and those of which nothing will be, which cost none of the places."""
+        ended: list[str] = []
+        claims: list[Claim] = []
+        for cascade, as_of, waits in islice(waiting, CLAIMS_CONSIDERED):
+            if self._has_ended(cascade, as_of):
+                ended.append(cascade)
+            else:
+                claims.append(self._claim(cascade, waits))
         within = self._settings.forecast_within_seconds
-        return self._order(claims, limit, within, levels_of(self._rules.current))
+        return [*ended, *self._order(claims, limit, within, levels_of(self._rules.current))]
+
+    def _has_ended(self, cascade_id: str, as_of: float) -> bool:
+        """Whether a cascade has reached its horizon as of a time that the watermark has passed."""
+        cascade = self.store.get(cascade_id)
+        return cascade is not None and as_of - cascade.root_time >= self._settings.horizon_seconds
 
     def _claim(self, cascade_id: str, waits_seconds: float) -> Claim:
         cascade = self.store.get(cascade_id)

@@ -13,6 +13,7 @@ import heapq
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -21,8 +22,14 @@ from xxhash import xxh3_64_intdigest
 LEAST_COMPACTED: Final = 1024
 """So many keys that were passed over do not matter."""
 
-Choice = Callable[[Iterable[tuple[str, float]]], list[str]]
-"""Of cascades and how long each waits (s), those whose forecasts are to be made now."""
+Waiting = tuple[str, float, float]
+"""A cascade, the as_of of its forecast that is due, and how long the cascade waits (s)."""
+
+Choice = Callable[[Iterable[Waiting]], list[str]]
+"""Of cascades that wait, those whose forecasts are to be taken now."""
+
+Ended = Callable[[str, float], bool]
+"""Whether no forecast of a cascade is made as of a time, since its horizon is reached then."""
 
 
 def slot_end(cascade: str, time: float, delay_seconds: float) -> float:
@@ -128,7 +135,15 @@ class Schedule:
             self._fall_due(heapq.heappop(self._later), now)
 
     def _take(self, key: tuple[float, str]) -> Pending:
-        """Take one that is due, wherever it lies in the heap."""
+        """Take one that is due, wherever it lies in the heap; what else is due of its cascade has waited less."""
+        wait = self._waits[key[1]]
+        taken = self._remove(key)
+        if len(wait.due) == 1:
+            wait.since = wait.newest_since
+        return taken
+
+    def _remove(self, key: tuple[float, str]) -> Pending:
+        """Take one that is due; its cascade, if more of it is, waits on since when it did."""
         as_of, cascade = key
         self._due_number -= 1
         wait = self._waits[cascade]
@@ -136,7 +151,6 @@ class Schedule:
         if not wait.due:
             del self._waits[cascade]
         elif len(wait.due) == 1:
-            wait.since = wait.newest_since
             self._repeated.pop(cascade, None)
         return self._pending.pop(key)
 
@@ -170,21 +184,26 @@ class Schedule:
         self._due_number = len(self._due)
         return before - len(self._pending)
 
-    def due_by_choice(self, watermark: float, choose: Choice) -> tuple[list[Pending], list[Pending]]:
+    def due_by_choice(
+        self, watermark: float, choose: Choice, has_ended: Ended = lambda _, as_of: False
+    ) -> tuple[list[Pending], list[Pending]]:
         """Under overload: of each cascade only the latest due forecast counts, and ``choose`` says which come first.
 
-        It is given the cascades that wait, about those first that wait longest, each with how long it does (s). Returns
-        what to make now and what was superseded; the rest waits on.
+        The latest that is made: one that ``has_ended`` replaces none, and is taken at once. ``choose`` is given the
+        cascades that wait, about those first that wait longest; a cascade waits since the first of what was superseded
+        fell due. Returns what to make now and what was superseded; the rest waits on.
         """
         self._part(watermark)
-        superseded = [
-            self._take((as_of, cascade))
-            for cascade in list(self._repeated)
-            for as_of in sorted(self._waits[cascade].due)[:-1]
-        ]
+        taken: list[Pending] = []
+        superseded: list[Pending] = []
+        for cascade in list(self._repeated):
+            due = sorted(self._waits[cascade].due)
+            while len(due) > 1 and has_ended(cascade, due[-1]):
+                taken.append(self._remove((due.pop(), cascade)))
+            superseded += [self._remove((as_of, cascade)) for as_of in due[:-1]]
         now = self._clock()
-        chosen = choose((cascade, now - wait.since) for cascade, wait in self._waits.items())
-        taken = [self._take((self._waits[cascade].due[0], cascade)) for cascade in chosen]
+        chosen = choose((cascade, wait.due[0], now - wait.since) for cascade, wait in self._waits.items())
+        taken += [self._remove((self._waits[cascade].due[0], cascade)) for cascade in chosen]
         self._compact()
         return taken, superseded
 
@@ -199,6 +218,14 @@ class Schedule:
         for wait in self._waits.values():
             return self._clock() - wait.since
         return 0.0
+
+    def waiting_since(self, most: int) -> list[float]:
+        """Since when (by the clock) cascades wait, at most so many of those that were the first to."""
+        return [wait.since for wait in islice(self._waits.values(), most)]
+
+    def is_waiting(self, cascade: str) -> bool:
+        """Whether a forecast of it is due and waits."""
+        return cascade in self._waits
 
     def waiting_cascades(self, watermark: float) -> int:
         """Of how many cascades forecasts are due."""

@@ -97,6 +97,7 @@ class Forecasting:
             alerted = self._tell_alerts((), ()) if not dues else []
             if not dues and not matured and not alerted:
                 self._wake.clear()
+                await self._tell_progress()  # what waited may be dropped, of which nothing is made
                 await self._publication.see_heartbeats_out()
                 if not self._anything_due():
                     await self._wake.wait()
@@ -146,12 +147,13 @@ class Forecasting:
         dues: list[Due] = []
         matured: list[Matured] = []
         waiting = self.pace.backlog()
-        limit = self.pace.share_limit(waiting)
         teaching = self._made % TEACHING_ROUND == 0
-        for one in self._assigned.values():
+        limits = self.pace.round_limits(teaching=teaching)
+        for number, one in self._assigned.items():
             if one.advancing:
                 continue
             overloaded = self.pace.is_overloaded(one, waiting)
+            limit = limits.get(number, 0)
             dues.extend(one.partition.take_due(limit, overloaded=overloaded, teach=teaching or not overloaded))
             self._figures.count_due(one)
             if truths := one.partition.take_truths():

@@ -92,7 +92,7 @@ class Intake:
                 self._free.set()
 
     async def _take_in_parts(self, one: Assigned, arriving: Sequence[Record], source_topic: str) -> None:
-        for number, part in enumerate(self._forecasting.pace.steps(arriving)):
+        for number, part in enumerate(self._forecasting.pace.steps(one, arriving)):
             if number and self._settings.shed == "paced":
                 await self._forecasting.caught_up()
             await self._take_part(one, part, source_topic)

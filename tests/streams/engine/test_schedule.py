@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.engine.schedule import Pending, Schedule, slot_end
+from streams.engine.schedule import Pending, Schedule, Waiting, slot_end
 
 times = st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000)
 delays = st.sampled_from([0.25, 1.0, 7.5, 60.0, 3600.0])
@@ -79,8 +79,8 @@ def test_under_overload_only_the_latest_of_a_cascade_counts_and_the_chosen_go_fi
     now = 107.0
     asked: dict[str, float] = {}
 
-    def choose(waiting: Iterable[tuple[str, float]]) -> list[str]:
-        asked.update(waiting)
+    def choose(waiting: Iterable[Waiting]) -> list[str]:
+        asked.update({cascade: waits for cascade, _, waits in waiting})
         return ["middling", "big"]
 
     chosen, superseded = schedule.due_by_choice(math.inf, choose)
@@ -106,6 +106,37 @@ def test_a_cascade_waits_from_when_its_oldest_due_forecast_fell_due() -> None:
     assert schedule.waits_seconds() == 2.0, "the other one fell due later"
     schedule.due(second + 0.001)
     assert schedule.waits_seconds() == 0.0
+
+
+def test_a_cascade_does_not_lose_its_place_to_an_update() -> None:
+    now = 0.0
+    schedule = Schedule(10.0, lambda: now)
+    for minute in range(4):
+        now = float(minute)
+        schedule.update("c", 60.0 * minute, 60.0 * minute, f"c{minute}")
+        seen = list[Waiting]()
+        schedule.due_by_choice(math.inf, lambda waiting, into=seen: into.extend(waiting) or [])  # type: ignore[misc]
+        assert [(cascade, waits) for cascade, _, waits in seen] == [("c", now)]
+    assert [(one.cascade, one.event) for one in schedule.all_pending()] == [("c", "c3")]
+    assert schedule.waiting_since(9) == [0.0]
+
+
+@given(st.lists(st.integers(0, 900).map(float), min_size=1, max_size=20), st.integers(-10, 1000).map(float))
+def test_what_is_not_made_any_more_replaces_nothing(times: list[float], horizon: float) -> None:
+    schedule = Schedule(10.0)
+    for time in times:
+        schedule.update("c", time, time, f"{time:04}")
+    due = [pending.as_of for pending in schedule.all_pending()]
+
+    def choose(waiting: Iterable[Waiting]) -> list[str]:
+        return [cascade for cascade, _, _ in waiting]
+
+    taken, superseded = schedule.due_by_choice(math.inf, choose, lambda _, as_of: as_of >= horizon)
+    before = [as_of for as_of in due if as_of < horizon]
+    assert {one.as_of for one in taken} >= {*before[-1:], *(as_of for as_of in due[len(before) or 1 :])}
+    assert sorted(one.as_of for one in taken + superseded) == due
+    assert all(one.as_of < horizon for one in superseded)
+    assert len(schedule) == 0
 
 
 def test_due_count_and_next() -> None:
@@ -135,7 +166,7 @@ def test_the_running_count_is_that_of_a_recount(data: st.DataObject) -> None:
             assert [one.as_of for one in taken] == sorted(one.as_of for one in taken)
             assert all(one.as_of < below for one in taken)
         elif act == "promising":
-            schedule.due_by_choice(watermark, lambda waiting: sorted((name for name, _ in waiting), reverse=True)[:1])
+            schedule.due_by_choice(watermark, lambda waiting: sorted((one[0] for one in waiting), reverse=True)[:1])
         else:
             before, number = [one for one in schedule.all_pending() if one.cascade != cascade], len(schedule)
             assert schedule.forget({cascade}) == number - len(before)
