@@ -28,6 +28,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
+from forecasters.taught_summary import fit_taught_summary
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from forecasters.user_embedding import UserEmbedding
@@ -77,6 +78,7 @@ class CasFTForecaster(Forecaster):
         return {
             "paper": lambda: cls(CasFTConfig.paper()),
             "paper-summary": lambda: cls(CasFTConfig.paper_summary()),
+            "paper-taught": lambda: cls(CasFTConfig.paper_taught()),
             "paper-no-trend": lambda: cls(CasFTConfig.paper(trend="none")),
             "paper-no-cues": lambda: cls(CasFTConfig.paper(ode_cues=False)),
             "paper-no-diffusion": lambda: cls(CasFTConfig.paper(trend="regression")),
@@ -156,7 +158,8 @@ class CasFTForecaster(Forecaster):
         device = chosen_device()
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
-        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        fit_first = fit_taught_summary if self.config.taught else fit_context
+        context = None if self.config.context is None else fit_first(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         fitting, choosing = self._examples(train), self._examples(validation)
         training = Prepared.of(fitting, train, self.config, self.embedding).to(device)

@@ -25,6 +25,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
+from forecasters.taught_summary import fit_taught_summary
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from forecasters.user_embedding import UserEmbedding
@@ -61,6 +62,7 @@ class ConCatForecaster(Forecaster):
         return {
             "paper": lambda: cls(ConCatConfig.paper()),
             "paper-summary": lambda: cls(ConCatConfig.paper_summary()),
+            "paper-taught": lambda: cls(ConCatConfig.paper_taught()),
             "paper-no-ode": lambda: cls(ConCatConfig.paper(ode=False)),
             "paper-no-tpp": lambda: cls(ConCatConfig.paper(point_process=False)),
             "paper-no-alignment": lambda: cls(ConCatConfig.paper(alignment=False)),
@@ -118,7 +120,8 @@ class ConCatForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
-        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        fit_first = fit_taught_summary if self.config.taught else fit_context
+        context = None if self.config.context is None else fit_first(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         fitting, choosing = self._examples(train), self._examples(validation)
         growth = np.log2(1.0 + increments(train))
