@@ -5,7 +5,7 @@ The paper's sizes, token and prompt lengths could not be read; all values here w
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal, Self
 
 SCRATCH: Final = "scratch"
@@ -37,6 +37,8 @@ class AutoCasConfig:
     """Whether `forecasters.context` forecasts first and the sequence corrects it: the rolling form."""
     summary: bool = False
     """Whether that context is a summary of the earliest 100 events and nothing else."""
+    taught: bool = False
+    """Whether that summary learns from `forecasters.taught_summary`'s labels."""
 
     prompts: int = 4
     width: int = 64
@@ -88,6 +90,11 @@ class AutoCasConfig:
     def paper_summary(cls) -> Self:
         """What the papers' protocol lets be seen, read twice: as numbers, and as steps that correct these."""
         return cls.paper(context=True, summary=True, members=1, epochs=2, learning_rate=3e-4)
+
+    @classmethod
+    def paper_taught(cls) -> Self:
+        """The same, its numbers learned from better labels."""
+        return replace(cls.paper_summary(), taught=True)
 
     @classmethod
     def rolling(cls, **changes: Any) -> Self:

@@ -40,6 +40,7 @@ from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.labels import observed_until
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.nearby_ages import with_nearby_ages
+from forecasters.taught_summary import fit_taught_summary
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from graph import Cascade, CascadeView
@@ -110,7 +111,8 @@ class AutoCasForecaster(Forecaster):
         if epochs is not None:
             self.config = replace(self.config, epochs=epochs)
         language_model = language_model_of(self.config)
-        self.context = fit_context(train, self.context_config, seed=seed) if self.config.context else None
+        fit_first = fit_taught_summary if self.config.taught else fit_context
+        self.context = fit_first(train, self.context_config, seed=seed) if self.config.context else None
         train = sampled_cases(train, self.config.training_cases, seed)
         validation = sampled_cases(validation, self.config.validation_cases, seed)
         count, span, most = self.config.nearby_ages, self.config.age_span, self.config.most_cuts

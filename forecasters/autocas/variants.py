@@ -12,13 +12,14 @@ from forecasters.base import Forecaster
 LISTED: Final[Mapping[str, AutoCasConfig]] = {
     "paper": AutoCasConfig.paper(),
     "paper-summary": AutoCasConfig.paper_summary(),
+    "paper-taught": AutoCasConfig.paper_taught(),
     "paper-no-prompts": AutoCasConfig.paper(prompts=0),
     "paper-no-next-step": AutoCasConfig.paper(step_weight=0.0),
     "paper-no-direct": AutoCasConfig.paper(total="roll-out"),
     "paper-random-frozen": AutoCasConfig.paper(frozen=True),
 }
-"""What runs anywhere: the papers' protocol, the same with a summary of the first events, its ablations, and the control
-whose small model never learns."""
+"""What runs anywhere: the papers' protocol, the same with a summary of the first events and with a taught one, its
+ablations, and the control whose small model never learns."""
 
 LANGUAGE_MODEL: Final = "llm="
 PAPER_LANGUAGE_MODEL: Final = "paper-llm="

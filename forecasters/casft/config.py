@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from forecasters.concat.config import ConCatConfig
@@ -22,6 +22,8 @@ class CasFTConfig:
 
     context: ContextConfig | None = None
     """None: the paper's form strictly, the sequence only. Else what forecasts first, and the sequence corrects it."""
+    taught: bool = False
+    """Whether the context, a summary of the first events, learns from `forecasters.taught_summary`'s labels."""
 
     event_cap: int = 100
     """Events the sequence sees; the papers' models see the earliest 100."""
@@ -90,6 +92,11 @@ class CasFTConfig:
     def paper_summary(cls) -> Self:
         """What the paper's protocol lets be seen, read twice: as numbers, and as events that correct these."""
         return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=2)
+
+    @classmethod
+    def paper_taught(cls) -> Self:
+        """The same, its numbers learned from better labels."""
+        return replace(cls.paper_summary(), taught=True)
 
     @classmethod
     def full(cls) -> Self:

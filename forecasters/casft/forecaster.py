@@ -20,6 +20,7 @@ from forecasters.casft.training import forecast_together, scale, train_networks
 from forecasters.casft.trend import total_growth, trend_shares
 from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
+from forecasters.concat.parting import parts_of_like_length
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -27,6 +28,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
+from forecasters.taught_summary import fit_taught_summary
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from forecasters.user_embedding import UserEmbedding
@@ -76,6 +78,7 @@ class CasFTForecaster(Forecaster):
         return {
             "paper": lambda: cls(CasFTConfig.paper()),
             "paper-summary": lambda: cls(CasFTConfig.paper_summary()),
+            "paper-taught": lambda: cls(CasFTConfig.paper_taught()),
             "paper-no-trend": lambda: cls(CasFTConfig.paper(trend="none")),
             "paper-no-cues": lambda: cls(CasFTConfig.paper(ode_cues=False)),
             "paper-no-diffusion": lambda: cls(CasFTConfig.paper(trend="regression")),
@@ -117,12 +120,9 @@ class CasFTForecaster(Forecaster):
             raise ModelStoreError("casft has not been trained; run 'cascadecast train casft' first")
         B, l = len(examples), self.config.intervals  # noqa: E741
         growth, low, high, trend = np.zeros(B), np.zeros(B), np.zeros(B), np.zeros((B, l))
-        # like lengths together: padding costs a sequential step for the whole batch
-        order = np.argsort(lengths_of(examples), kind="stable")
         tails = (0.5 - self.level / 2.0, 0.5, 0.5 + self.level / 2.0)
         with torch.inference_mode():
-            for first in range(0, B, INFERENCE_BATCH):
-                rows = order[first : first + INFERENCE_BATCH]
+            for rows in parts_of_like_length(lengths_of(examples), INFERENCE_BATCH):
                 batch = batch_of([examples[i] for i in rows], self.config, self.embedding)
                 output = forecast_together(self.nets, batch)
                 growth[rows] = low[rows] = high[rows] = output.growth.numpy()
@@ -158,7 +158,8 @@ class CasFTForecaster(Forecaster):
         device = chosen_device()
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
-        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        fit_first = fit_taught_summary if self.config.taught else fit_context
+        context = None if self.config.context is None else fit_first(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         fitting, choosing = self._examples(train), self._examples(validation)
         training = Prepared.of(fitting, train, self.config, self.embedding).to(device)

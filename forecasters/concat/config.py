@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal, Self
 
 from forecasters.context import ContextConfig
@@ -17,6 +17,8 @@ class ConCatConfig:
 
     context: ContextConfig | None = None
     """None: the paper's form strictly, the sequence only. Else what forecasts first, and the sequence corrects it."""
+    taught: bool = False
+    """Whether the context, a summary of the first events, learns from `forecasters.taught_summary`'s labels."""
     ode: bool = True
     """False (ablation): the state stands still between events, and only the jumps are left."""
     point_process: bool = True
@@ -67,6 +69,11 @@ class ConCatConfig:
     def paper_summary(cls) -> Self:
         """What the paper's protocol lets be seen, read twice: as numbers, and as events that correct these."""
         return cls(context=ContextConfig.summary(), learning_rate=1e-3, epochs=2)
+
+    @classmethod
+    def paper_taught(cls) -> Self:
+        """The same, its numbers learned from better labels."""
+        return replace(cls.paper_summary(), taught=True)
 
     @classmethod
     def full(cls) -> Self:

@@ -16,6 +16,7 @@ from forecasters.concat.batching import Prepared, collate, lengths_of
 from forecasters.concat.config import ConCatConfig
 from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
+from forecasters.concat.parting import parts_of_like_length
 from forecasters.concat.training import mean_growth, train_networks
 from forecasters.context.fitting import fit_context
 from forecasters.context.populations import resembled_populations
@@ -24,6 +25,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
+from forecasters.taught_summary import fit_taught_summary
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from forecasters.user_embedding import UserEmbedding
@@ -60,6 +62,7 @@ class ConCatForecaster(Forecaster):
         return {
             "paper": lambda: cls(ConCatConfig.paper()),
             "paper-summary": lambda: cls(ConCatConfig.paper_summary()),
+            "paper-taught": lambda: cls(ConCatConfig.paper_taught()),
             "paper-no-ode": lambda: cls(ConCatConfig.paper(ode=False)),
             "paper-no-tpp": lambda: cls(ConCatConfig.paper(point_process=False)),
             "paper-no-alignment": lambda: cls(ConCatConfig.paper(alignment=False)),
@@ -78,11 +81,8 @@ class ConCatForecaster(Forecaster):
         if not self.nets:
             raise ModelStoreError("concat has not been trained; run 'cascadecast train concat' first")
         growth = np.zeros(len(examples))
-        # like lengths together: padding costs a sequential step for the whole batch
-        order = np.argsort(lengths_of(examples), kind="stable")
         with torch.inference_mode():
-            for first in range(0, len(examples), INFERENCE_BATCH):
-                rows = order[first : first + INFERENCE_BATCH]
+            for rows in parts_of_like_length(lengths_of(examples), INFERENCE_BATCH):
                 batch = collate([examples[i] for i in rows], self.embedding)
                 growth[rows] = mean_growth(self.nets, batch).numpy()
         return np.exp2(np.clip(growth, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
@@ -120,7 +120,8 @@ class ConCatForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
-        context = None if self.config.context is None else fit_context(train, self.config.context, seed=seed)
+        fit_first = fit_taught_summary if self.config.taught else fit_context
+        context = None if self.config.context is None else fit_first(train, self.config.context, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         fitting, choosing = self._examples(train), self._examples(validation)
         growth = np.log2(1.0 + increments(train))

@@ -20,7 +20,7 @@ Singles = NDArray[np.float32]
 CHUNK: Final = 256
 """Cascades whose GraphWave is computed at once: enough to batch, little to hold."""
 
-REMEMBERED: Final = 4
+REMEMBERED: Final = 8
 """Chunks of the last examples asked for: one model may go through as many before the next one begins."""
 
 

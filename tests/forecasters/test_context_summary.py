@@ -103,11 +103,12 @@ def hour_cases() -> list[Case]:
     return cases(random_cascades(80), HOUR, DAY)
 
 
+@pytest.mark.parametrize("form", ["paper-summary", "paper-taught"])
 @pytest.mark.parametrize("name", ["concat", "casft", "autocas"])
 def test_a_model_with_a_summary_sees_no_more_than_the_papers_let_it(
-    name: str, hour_cases: list[Case], tmp_path: Path
+    name: str, form: str, hour_cases: list[Case], tmp_path: Path
 ) -> None:
-    forecaster = new_forecaster(f"{name}:paper-summary")
+    forecaster = new_forecaster(f"{name}:{form}")
     assert isinstance(forecaster, ConCatForecaster | CasFTForecaster | AutoCasForecaster)
     forecaster.fit(hour_cases[:30], hour_cases[30:40], epochs=1)
     first = np.linspace(1.0, 599.0, FIRST_EVENTS - 1).tolist()

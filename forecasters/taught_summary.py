@@ -1,0 +1,88 @@
+"""A summary's network that learns from better labels: half the truth, half what the whole observation foretells.
+
+How far a cascade grows is mostly chance, and a thousand labels carry a thousand chances. What a network foretells from
+everything observed has the same mean, given the first events, as the truth, and far less of the chance: a student who
+sees less learns more from both than from the truth alone (generalised distillation, Lopez-Paz et al. 2016,
+arXiv 1511.03643). The teachers see training cascades only, none of them one that it was fitted to, and are thrown away:
+a forecast reads the first events and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from forecasters.base import Case
+from forecasters.context.config import ContextConfig
+from forecasters.context.fitting import fit_context
+from forecasters.context.network import ContextNet, context_batch, floored
+from forecasters.dataset import DatasetError, increments
+from forecasters.nearby_ages import with_nearby_ages
+
+Floats = NDArray[np.float64]
+
+TEACHERS: Final = 5
+"""Each is fitted to four fifths of the cascades and asked of the last fifth."""
+TEACHERS_SHARE: Final = 0.5
+"""Of a label, in log2. The truth alone is noisy, the teachers alone err where they all do."""
+
+
+def fit_taught_summary(train: Sequence[Case], config: ContextConfig, *, seed: int = 0) -> ContextNet:
+    """Fit the summary's network to the cases of ``train`` and to their cascades at ages near, under taught labels.
+
+    ``config`` has an ``age_span``. The same seed gives the same weights to the bit; asked again for the last ones it
+    answers at once. Raises `DatasetError` for fewer cascades than there are teachers.
+    """
+    key = (config, seed, tuple((id(case.graph), case.as_of, case.horizon_seconds, case.increment) for case in train))
+    if _LAST.key != key:
+        # the cases are held, so that no other cascade can take the place of theirs in memory
+        _LAST.taught, _LAST.held, _LAST.key = _taught_cases(train, config, seed), list(train), key
+    return fit_context(_LAST.taught, replace(config, cuts=0), seed=seed)
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last cases that were labelled: one evaluation fits several models to them."""
+
+    key: object = None
+    taught: list[Case] = field(default_factory=list)
+    held: list[Case] = field(default_factory=list)
+
+
+_LAST: Final = _Last()
+
+
+def _taught_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> list[Case]:
+    """The cases and their cascades at ages near, labelled by truth and teachers together."""
+    assert config.age_span is not None
+    cuts = with_nearby_ages(train, config.cuts, config.age_span, most=config.most_cuts, seed=seed)
+    names = sorted({case.graph.id for case in cuts})
+    if len(names) < TEACHERS:
+        raise DatasetError(f"{len(names)} cascades are too few to learn from teachers; give {TEACHERS} or more")
+    order = np.random.default_rng((seed, 2)).permutation(len(names))
+    part_of = {names[place]: number % TEACHERS for number, place in enumerate(order)}
+    part = np.array([part_of[case.graph.id] for case in cuts])
+    label = np.log2(1.0 + increments(cuts))
+    for number in range(TEACHERS):
+        own = np.flatnonzero(part == number)
+        foretold = _foretold([cuts[i] for i in np.flatnonzero(part != number)], [cuts[i] for i in own], config, seed)
+        label[own] += TEACHERS_SHARE * (foretold - label[own])
+    return [
+        replace(case, increment=round(growth))
+        for case, growth in zip(cuts, (np.exp2(label) - 1.0).tolist(), strict=True)
+    ]
+
+
+def _foretold(known: Sequence[Case], asked: Sequence[Case], config: ContextConfig, seed: int) -> Floats:
+    """log2(1 + increment) of the cases ``asked`` by a network that saw everything observed of the ``known`` ones."""
+    everything = replace(config, reads="everything", cuts=0)
+    teacher = fit_context(known, everything, seed=seed)
+    read = [everything.features(case.graph.view(case.as_of), case.horizon_seconds) for case in asked]
+    with torch.inference_mode():
+        growth, _ = teacher(context_batch(read))
+    return floored(growth).numpy().astype(np.float64)
