@@ -35,8 +35,8 @@ Pair = tuple[CascadeView, CascadeView]
 
 
 def run(tell: Tell, pairs: int = PAIRS, events: int = EVENTS) -> list[dict[str, Any]]:
-    """Rows: the share of what the shipped models read that stands from a cascade's last forecast, and of the blend's
-    processor time what reading those steps of AutoCas takes."""
+    """Rows: the share of what the shipped models read that stands from a cascade's last forecast, and of AutoCas's
+    processor time what reading those steps takes."""
     tell("what stands from one forecast to the next")
     settings = load_settings(models="blend").of_partitions(1)
     horizon = settings.horizon_seconds
@@ -51,13 +51,13 @@ def run(tell: Tell, pairs: int = PAIRS, events: int = EVENTS) -> list[dict[str, 
     kept = [_leading_equal(_observed(before), _observed(now)) for before, now in steps]
     told = np.array([len(_observed(now)) for _, now in steps])
     now = [view for _, view in found]
-    whole = fastest(lambda: _forecast(blend, unread(now), horizon), clock=time.process_time)
+    whole = fastest(lambda: _forecast(autocas, unread(now), horizon), clock=time.process_time)
     saved = _reading_seconds(autocas, [example for _, example in steps], kept)
     return [
         row("concat, casft: numbers of the events that stand", _of_events(concat, found, horizon), "share"),
         row("trees: features that stand", _of_features(found, horizon), "share"),
         row("autocas: observed steps that stand", sum(kept) / told.sum(), "share"),
-        row("blend: processor time spent on steps that stand", saved / whole, "share"),
+        row("autocas: processor time spent on steps that stand", saved / whole, "share"),
     ]
 
 
@@ -72,9 +72,9 @@ def consecutive(partition: Partition, count: int, events: int) -> list[Pair]:
     return found[:: max(1, len(found) // count)][:count]
 
 
-def _forecast(blend: BlendForecaster, views: Sequence[CascadeView], horizon: float) -> None:
+def _forecast(model: Forecaster, views: Sequence[CascadeView], horizon: float) -> None:
     for first in range(0, len(views), BATCH):
-        blend.forecast([_prepared(blend, view, horizon) for view in views[first : first + BATCH]])
+        model.forecast([_prepared(model, view, horizon) for view in views[first : first + BATCH]])
 
 
 def _prepared(model: Forecaster, view: CascadeView, horizon: float) -> Example:

@@ -19,6 +19,7 @@ from streams.web.answers import Problem
 from streams.web.live import ElsewhereError, LiveAnswers
 from streams.web.openapi import document
 from streams.web.reader import Sort
+from streams.web.ticks import Ticks
 
 MAX_TOP: Final = 200
 
@@ -191,6 +192,7 @@ class Watchers:
         self, response: web.StreamResponse, sort: Sort, limit: int, source: str | None, pause: float
     ) -> None:
         last, sent_at = b"", time.monotonic()
+        ticks = Ticks(pause, sent_at)
         try:
             while True:
                 top = msgspec.json.encode(await self._answers.top(sort, limit, source))
@@ -200,7 +202,7 @@ class Watchers:
                 elif time.monotonic() - sent_at > SILENCE_SECONDS:
                     await response.write(b": nothing new\n\n")
                     sent_at = time.monotonic()
-                await asyncio.sleep(pause)
+                await asyncio.sleep(ticks.wait(time.monotonic()))
         except ConnectionError:
             return  # the browser is gone
 
