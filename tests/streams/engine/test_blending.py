@@ -83,7 +83,7 @@ def test_an_expert_that_weighs_nothing_is_asked_to_teach_alone() -> None:
     experts = ("tenfold@1", "doubling@1")
     assert answers.count(("c2", "blend@0", experts)) == 1
     assert [answer for answer in answers if answer[1] in experts] == [("c2", expert, ()) for expert in experts]
-    assert sum(answer[1] == "blend@0" for answer in answers) == 6
+    assert sum(answer[1:] == ("blend@0", ()) for answer in answers) == 5
     (said,) = [answer.values.increment for answer in taught.answers if answer.model == "doubling@1"]
     assert said == 3.0
 
@@ -124,6 +124,24 @@ def test_says_what_the_blend_says_by_itself() -> None:
     for name in Forecasts.__dataclass_fields__:
         np.testing.assert_allclose(getattr(streamed, name), getattr(alone, name), rtol=1e-12, err_msg=name)
     assert streamed.high[5] / streamed.increment[5] > 1.5 * streamed.high[2] / streamed.increment[2]
+
+
+class Reading(Telling):
+    """Tells by what it prepared."""
+
+    def prepare(self, graph: object, as_of: float, horizon_seconds: float) -> Example:
+        return replace(super().prepare(graph, as_of, horizon_seconds), inputs={"population": np.ones(1, np.int64)})  # type: ignore[arg-type]
+
+    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        return np.concatenate([example.inputs["population"] for example in examples])
+
+
+def test_who_tells_populations_is_prepared_for_whatever_it_weighs() -> None:
+    model = weighed(Expert(Tenfold(), stored=True), Expert(Reading(), stored=True), weights=[1.0, 0.0])
+    (due, *_) = dues()
+    example = model.prepare(due.partition.store.get(due.cascade), due.as_of, 7200.0)  # type: ignore[arg-type]
+    assert model.populations([example]).tolist() == [1]  # type: ignore[union-attr]
+    assert len(model.forecast([example]).increment) == 1
 
 
 def test_without_anything_learned_bounds_stay_to_the_bit() -> None:
