@@ -60,8 +60,12 @@ class BlendPrior:
     def weights(self, seen: Moments | None = None) -> BlendWeights:
         """The weights before any score of the stream (all validation cases count), or after those ``seen``."""
         if seen is None:
-            return BlendWeights.solve_by_few(
-                self.moments, self.anchor, anchor_cases=STEADY_ANCHOR_CASES, bias_cases=STEADY_BIAS_CASES
+            return BlendWeights.solve(
+                self.moments,
+                self.anchor,
+                anchor_cases=STEADY_ANCHOR_CASES,
+                bias_cases=STEADY_BIAS_CASES,
+                by_few=True,
             )
         shipped = BlendWeights.solve(self.moments, self.anchor)
         own = BlendWeights.solve(seen, self.anchor)
@@ -70,7 +74,7 @@ class BlendPrior:
         worse = np.log(np.maximum(shipped.loss(seen), tiny) / np.maximum(own.loss(seen), tiny))
         tolerated = TOLERATED_EVIDENCE * (self.moments.experts + 1)
         trust = np.exp(-np.maximum(0.0, seen.count * worse / tolerated - 1.0))  # (K,)
-        return BlendWeights.solve_by_few(self.moments.worth(PRIOR_CASES).scaled(trust) + seen, self.anchor)
+        return BlendWeights.solve(self.moments.worth(PRIOR_CASES).scaled(trust) + seen, self.anchor, by_few=True)
 
 
 class OnlineBlend:

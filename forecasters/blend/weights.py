@@ -53,29 +53,20 @@ class BlendWeights:
         *,
         anchor_cases: float = ANCHOR_CASES,
         bias_cases: float = BIAS_CASES,
+        by_few: bool = False,
     ) -> Self:
-        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases; see `Fit`."""
-        fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
-        return cls(*fit.solution())
+        """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases; see `Fit`.
 
-    @classmethod
-    def solve_by_few(
-        cls,
-        moments: Moments,
-        anchor: Floats,
-        *,
-        anchor_cases: float = ANCHOR_CASES,
-        bias_cases: float = BIAS_CASES,
-    ) -> Self:
-        """The same by as few experts as the error allows: the others weigh nothing at any age, and need not be asked.
-
+        ``by_few``: of as few experts as the error allows; the others weigh nothing at any age, and need not be asked.
         One after the other leaves, those that weigh least first, where the error without it lies no more than
         `WORTH_ASKING` above that of all experts. `ANCHOR_CASES` speak for the anchor there, however strongly weights
         are drawn to it: of two experts that say the same both are kept only while few cases have shown it.
         """
         fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
-        judged = Fit.of(moments, anchor, anchor_cases=ANCHOR_CASES, bias_cases=bias_cases)
         weights, bias = fit.solution()
+        if not by_few:
+            return cls(weights, bias)
+        judged = Fit.of(moments, anchor, anchor_cases=ANCHOR_CASES, bias_cases=bias_cases)
         allowed = (1.0 + WORTH_ASKING) * judged.value(weights)
         heard = np.ones(moments.experts, np.bool_)
         for expert in np.argsort(weights.sum(axis=0), kind="stable")[:-1]:

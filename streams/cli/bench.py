@@ -28,6 +28,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="bench")
 
 
+DayFile = Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")]
+Models = Annotated[str, typer.Option(help="As of cascadecast worker.")]
 Skip = Annotated[int, typer.Option(min=0, help="So many events of earlier times are left out.")]
 OwnOrder = Annotated[
     bool, typer.Option("--own-order", help="The file's posts as they followed one another: weeks in seconds.")
@@ -106,7 +108,7 @@ def soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="At full speed, once the memory is full.")] = 5.0,
     fixed_minutes: Annotated[float, typer.Option(min=0.1, help="After them, at a fixed rate; 60 for long.")] = 5.0,
     rate: Annotated[float, typer.Option(min=1, help="The fixed rate in events a second.")] = 500.0,
-    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "hawkes",
+    models: Models = "hawkes",
     json: Json = False,
 ) -> None:
     """Memory, descriptors and threads of a worker while cascades come, mature, are learned from and leave."""
@@ -122,7 +124,7 @@ def alerts(
         float | None,
         typer.Option(min=1, help="Live events a second; half of what a worker keeps up with, if not given."),
     ] = None,
-    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "trees",
+    models: Models = "trees",
     json: Json = False,
 ) -> None:
     """Time from an event to its alert at a consumer, at half of the rate that a worker keeps up with."""
@@ -150,11 +152,11 @@ def metrics(
 
 def pipeline(
     count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 400_000,
-    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    events: DayFile = None,
     skip: Skip = 0,
     own_order: OwnOrder = False,
     partitions: Annotated[int, typer.Option(min=1)] = 8,
-    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
+    models: Models = "blend",
     quixstreams: Annotated[
         Path, typer.Option(help="Python of an environment that has quixstreams.", show_default="this one")
     ] = Path(sys.executable),
@@ -172,11 +174,11 @@ def pipeline(
 
 def promise(
     count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 1_000_000,
-    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
+    events: DayFile = None,
     skip: Skip = 0,
     own_order: OwnOrder = False,
     partitions: Annotated[int, typer.Option(min=1)] = 8,
-    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "blend",
+    models: Models = "blend",
     seed: int = 0,
     json: Json = False,
 ) -> None:
@@ -191,8 +193,8 @@ def promise(
 
 def overload(
     count: Annotated[int, typer.Option(min=1000, help="Events, at most.")] = 100_000,
-    events: Annotated[str | None, typer.Option(help="Event file, laid over one day; else simulated.")] = None,
-    models: Annotated[str, typer.Option(help="As of cascadecast worker.")] = "trees",
+    events: DayFile = None,
+    models: Models = "trees",
     level: Annotated[float, typer.Option(min=1, help="Expected size from which a post opens an alert.")] = 500.0,
     seed: int = 0,
     json: Json = False,

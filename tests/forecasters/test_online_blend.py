@@ -147,7 +147,7 @@ def test_few_experts_are_as_good_as_all_but_for_what_no_validation_part_can_tell
     moments = Moments.of(errors[:cases], ages[:cases])
     anchor = BlendWeights.equal(4).weights
     fit = Fit.of(moments, anchor, anchor_cases=20.0, bias_cases=100.0)
-    every, few = (solve(moments, anchor).weights for solve in (BlendWeights.solve, BlendWeights.solve_by_few))
+    every, few = (BlendWeights.solve(moments, anchor, by_few=by_few).weights for by_few in (False, True))
     np.testing.assert_allclose(few.sum(axis=1), 1.0)
     assert (few >= 0.0).all()
     assert fit.value(every) <= fit.value(few) + 1e-9

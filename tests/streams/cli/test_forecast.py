@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from graph import read_lines, write_events
 from streams.cli import main
-from streams.cli.output import atomic_lines
 from streams.engine.forecast_file import forecast_events
 from streams.engine.inference import load_service
 from streams.settings import Settings
@@ -110,21 +109,3 @@ def test_help_answers_at_once_without_what_is_heavy() -> None:
     code = "import sys; from streams.cli.main import build_app; build_app(); print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "faust", "confluent_kafka", "scipy"} & set(loaded)
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "file.jsonl"
-    target.write_bytes(b"before")
-
-    def failing() -> Iterator[bytes]:
-        yield b"one"
-        raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        atomic_lines(target, failing())
-    assert target.read_bytes() == b"before"
-    assert [path.name for path in tmp_path.iterdir()] == ["file.jsonl"]
-    for suffix in ("", ".gz", ".zst"):
-        path = tmp_path / f"lines{suffix}"
-        assert atomic_lines(path, [b'{"a":1}', b'{"b":2}']) == 2
-        assert [line for _, line in read_lines(str(path))] == [b'{"a":1}', b'{"b":2}']

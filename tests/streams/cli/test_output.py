@@ -11,23 +11,28 @@ from pathlib import Path
 import pytest
 
 from graph.errors import UserError
+from graph.event_files import read_lines
 from streams.cli.output import atomic_lines
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b"before\n")
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "file.jsonl"
+    target.write_bytes(b"before")
 
-    def lines() -> Iterator[bytes]:
-        yield b"after"
-        raise ValueError("in its midst")
+    def failing() -> Iterator[bytes]:
+        yield b"one"
+        raise RuntimeError("half way")
 
-    with pytest.raises(ValueError, match="midst"):
-        atomic_lines(path, lines())
-    assert path.read_bytes() == b"before\n"
-    assert list(tmp_path.iterdir()) == [path]
-    assert atomic_lines(path, [b"after"]) == 1
-    assert path.read_bytes() == b"after\n"
+    with pytest.raises(RuntimeError, match="half way"):
+        atomic_lines(target, failing())
+    assert target.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["file.jsonl"]
+    for suffix in ("", ".gz", ".zst"):
+        path = tmp_path / f"lines{suffix}"
+        assert atomic_lines(path, [b'{"a":1}', b'{"b":2}']) == 2
+        assert [line for _, line in read_lines(str(path))] == [b'{"a":1}', b'{"b":2}']
+    assert atomic_lines(target, [b"after"]) == 1
+    assert target.read_bytes() == b"after\n"
 
 
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
