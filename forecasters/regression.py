@@ -76,12 +76,17 @@ class LogRegression(Forecaster):
         return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation)
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
+        return self.fit_labelled(train, np.log2(1.0 + increments(train)), validation, seed=seed)
+
+    def fit_labelled(self, train: Sequence[Case], labels: Floats, validation: Sequence[Case], *, seed: int) -> Self:
+        """Fit ``labels`` (n,), log2(1 + increment) of the n training cases; the validation part is its truths.
+
+        Raises `DatasetError` without cases.
+        """
         if not train:
             raise DatasetError(f"{self.name} has no cases to train on; give a larger file or an earlier --observe")
         fitting, choosing = self._prepared(train), self._prepared(validation)
-        y, y_validation = np.log2(1.0 + increments(train)), np.log2(1.0 + increments(validation))
-        X = _matrix(fitting)
-        self.fit_log(X, y, _matrix(choosing), y_validation, seed)
+        self.fit_log(_matrix(fitting), labels, _matrix(choosing), np.log2(1.0 + increments(validation)), seed)
         self.fitted = True
         self.relaxation = Relaxation.fit(train)
         # Without a validation part the residuals of the fit itself are the best there is, though a little

@@ -10,7 +10,7 @@ a forecast reads the first events and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from forecasters.context.config import ContextConfig
 from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet, context_batch, floored
 from forecasters.dataset import DatasetError, increments
+from forecasters.last_cases import OfLastCases
 from forecasters.nearby_ages import with_nearby_ages
 
 Floats = NDArray[np.float64]
@@ -38,23 +39,11 @@ def fit_taught_summary(train: Sequence[Case], config: ContextConfig, *, seed: in
     ``config`` has an ``age_span``. The same seed gives the same weights to the bit; asked again for the last ones it
     answers at once. Raises `DatasetError` for fewer cascades than there are teachers.
     """
-    key = (config, seed, tuple((id(case.graph), case.as_of, case.horizon_seconds, case.increment) for case in train))
-    if _LAST.key != key:
-        # the cases are held, so that no other cascade can take the place of theirs in memory
-        _LAST.taught, _LAST.held, _LAST.key = _taught_cases(train, config, seed), list(train), key
-    return fit_context(_LAST.taught, replace(config, cuts=0), seed=seed)
+    taught = _TAUGHT.of(train, (config, seed), lambda: _taught_cases(train, config, seed))
+    return fit_context(taught, replace(config, cuts=0), seed=seed)
 
 
-@dataclass(slots=True)
-class _Last:
-    """The last cases that were labelled: one evaluation fits several models to them."""
-
-    key: object = None
-    taught: list[Case] = field(default_factory=list)
-    held: list[Case] = field(default_factory=list)
-
-
-_LAST: Final = _Last()
+_TAUGHT: Final[OfLastCases[list[Case]]] = OfLastCases()
 
 
 def _taught_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> list[Case]:

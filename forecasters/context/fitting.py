@@ -3,78 +3,111 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from forecasters.base import Case
 from forecasters.context.cases import context_cases
 from forecasters.context.config import ContextConfig
+from forecasters.context.later_ages import later_labels
 from forecasters.context.network import ContextNet, Perceptrons, Scale, context_batch, floored
 from forecasters.dataset import increments
 from forecasters.labels import population_of
+from forecasters.last_cases import OfLastCases
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Raw features (M, F) and truths log2(1 + increment) (M,)."""
+class TaughtCases:
+    """Cases of a context's training, their raw features (M, F), and what is learned of each: log2(1 + increment) (M,).
 
+    The cases that were given come first, those of their cascades at other ages after them.
+    """
+
+    cases: list[Case]
     X: Tensor
-    y: Tensor
+    labels: Floats
 
 
 def fit_context(train: Sequence[Case], config: ContextConfig, *, seed: int = 0) -> ContextNet:
     """Fit on the cases of ``train`` (at least one) and on random cuts of their cascades.
 
-    The same seed gives the same weights to the bit; asked again for the last ones it answers at once, since one
-    evaluation fits several models to the same cases. There is no validation part: the length was chosen once, by
-    cross-validation, and an average of networks hardly overfits.
+    The same seed gives the same weights to the bit; asked again for the last ones it answers at once. There is no
+    validation part: the length was chosen once, by cross-validation, and an average of networks hardly overfits.
     """
-    key = (config, seed, tuple((id(case.graph), case.as_of, case.horizon_seconds, case.increment) for case in train))
-    if _LAST.key != key:
-        # the cases are held, so that no other cascade can take the place of theirs in memory
-        _LAST.net, _LAST.held, _LAST.key = _fit(train, config, seed), list(train), key
-    assert _LAST.net is not None
-    return copy.deepcopy(_LAST.net)
+    return copy.deepcopy(_NETS.of(train, (config, seed), lambda: _fit(train, config, seed)))
 
 
-@dataclass(slots=True)
-class _Last:
-    """The last network that was fitted, and what to."""
-
-    key: object = None
-    net: ContextNet | None = None
-    held: list[Case] = field(default_factory=list)
+def taught_cases(train: Sequence[Case], config: ContextConfig, *, seed: int = 0) -> TaughtCases:
+    """The cases that `fit_context` learns from, with its labels; asked again for the last ones it answers at once."""
+    return _TAUGHT.of(train, (config, seed), lambda: _taught(train, config, seed))
 
 
-_LAST: Final = _Last()
+_NETS: Final[OfLastCases[ContextNet]] = OfLastCases()
+_TAUGHT: Final[OfLastCases[TaughtCases]] = OfLastCases()
+
+
+def _taught(train: Sequence[Case], config: ContextConfig, seed: int) -> TaughtCases:
+    cases = [*train, *context_cases(train, config, seed)]
+    X = context_batch([config.features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
+    labels = np.log2(1.0 + increments(cases))
+    if config.teachers:
+        teacher = replace(config, members=config.teachers, epochs=config.teachers_epochs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for rows in _by_population(cases).values():
+                labels[rows] = later_labels(
+                    [cases[i] for i in rows],
+                    X[torch.from_numpy(rows)],
+                    config.features,
+                    lambda known, y: _teacher(known, y, teacher),
+                    seed=seed,
+                )
+    return TaughtCases(cases, X, labels)
+
+
+def _teacher(X: Tensor, y: Tensor, config: ContextConfig) -> Callable[[Tensor], Tensor]:
+    """What perceptrons fitted to raw features (M, F) and labels (M,) foretell of others, (B, F) -> (B,)."""
+    scale = Scale(1, X.shape[1])
+    scale.fit(0, X)
+    net = _perceptrons(scale(X)[0], y, config).eval()
+
+    def foretell(asked: Tensor) -> Tensor:
+        with torch.inference_mode():
+            growth, _ = net(scale(asked).expand(config.members, -1, -1))
+            return floored(growth.mean(0))
+
+    return foretell
+
+
+def _by_population(cases: Sequence[Case]) -> dict[str, NDArray[np.int64]]:
+    """The places of each population's cases, populations in the order of their names."""
+    names = np.array([population_of(case.graph) for case in cases])
+    return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
 
 
 def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
-    by_population: dict[str, list[Case]] = {}
-    for case in [*train, *context_cases(train, config, seed)]:
-        by_population.setdefault(population_of(case.graph), []).append(case)
-    populations = tuple(sorted(by_population))
-    rows = [_rows(by_population[name], config) for name in populations]
+    taught = taught_cases(train, config, seed=seed)
+    rows = {name: torch.from_numpy(places) for name, places in _by_population(taught.cases).items()}
+    labels = torch.from_numpy(taught.labels.astype(np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ContextNet(rows[0].X.shape[1], populations, config)
-        for index, own in enumerate(rows):
-            net.scale.fit(index, own.X)
-            _place(net, index, _perceptrons(net.scale(own.X)[index], own.y, config))
-        net.gate_scale.fit(0, torch.cat([own.X for own in rows]))
+        net = ContextNet(taught.X.shape[1], tuple(rows), config)
+        for index, own in enumerate(rows.values()):
+            X = taught.X[own]
+            net.scale.fit(index, X)
+            _place(net, index, _perceptrons(net.scale(X)[index], labels[own], config))
+        net.gate_scale.fit(0, taught.X[torch.cat(list(rows.values()))])
         if len(rows) > 1:
-            _train_gate(net.gate, net.gate_scale, [own.X for own in rows], config)
+            _train_gate(net.gate, net.gate_scale, [taught.X[own] for own in rows.values()], config)
     return net.eval().requires_grad_(False)
-
-
-def _rows(cases: Sequence[Case], config: ContextConfig) -> _Rows:
-    X = context_batch([config.features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
-    return _Rows(X, torch.from_numpy(np.log2(1.0 + increments(cases)).astype(np.float32)))
 
 
 def _perceptrons(x: Tensor, y: Tensor, config: ContextConfig) -> Perceptrons:

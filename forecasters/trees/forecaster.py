@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from forecasters.base import Case
 from forecasters.context import CONTEXT_SIZE, ContextConfig, context_features
-from forecasters.context.cases import context_cases
 from forecasters.errors import ModelStoreError
 from forecasters.gradient_boosting import lightgbm_module
 from forecasters.model_files import TENSORS_FILE, read_tensors, write_tensors
@@ -24,7 +23,7 @@ from graph.features import FEATURE_NAMES, features
 Floats = NDArray[np.float64]
 
 MAX_ROUNDS: Final = 800
-PATIENCE: Final = 40
+PATIENCE: Final = 100
 ROUNDS_WITHOUT_VALIDATION: Final = 200
 BAGS: Final = 3
 """Boosters of different seeds whose forecasts are averaged."""
@@ -64,7 +63,12 @@ class TreesForecaster(LogRegression):
         return tree_features(view, horizon_seconds)
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
-        return super().fit([*train, *context_cases(train, ContextConfig(), seed)], validation, seed=seed)
+        # imported here, since who only forecasts with trees needs no torch
+        from forecasters.context.fitting import taught_cases
+
+        # as the context network learns: trees gain most from labels with less chance in them
+        taught = taught_cases(train, ContextConfig(), seed=seed)
+        return self.fit_labelled(taught.cases, taught.labels, validation, seed=seed)
 
     def fit_log(self, X: Floats, y: Floats, X_validation: Floats, y_validation: Floats, seed: int) -> None:
         lightgbm = lightgbm_module()
