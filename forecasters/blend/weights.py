@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -24,9 +25,9 @@ ones. It gives the anchor a scale."""
 BIAS_CASES: Final = 100.0
 """A bias counts as measured once so many cases show it: the mean of an error of one doubling is then known to 0.1."""
 
-WORTH_ASKING: Final = 0.0025
-"""Part of the squared error that an expert must save to be asked: what less than that saves, no validation part can
-tell from chance, and an expert's forecast costs as much whatever it weighs."""
+WORTH_ASKING: Final = 0.005
+"""Part of the squared error that further experts must save to be asked: less than that no validation part can tell from
+chance, and an expert's forecast costs as much whatever it weighs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,12 @@ class BlendWeights:
     ) -> Self:
         """The least-squares weights at each knot, drawn towards ``anchor`` (K, E) as by so many cases; see `Fit`.
 
-        ``by_few``: of as few experts as the error allows; the others weigh nothing at any age, and need not be asked.
-        One after the other leaves, those that weigh least first, where the error without it lies no more than
-        `WORTH_ASKING` above that of all experts. `ANCHOR_CASES` speak for the anchor there, however strongly weights
-        are drawn to it: of two experts that say the same both are kept only while few cases have shown it.
+        ``by_few``: of as few experts as the error allows, `WORTH_ASKING` above that of all; the others weigh nothing
+        at any age, and need not be asked. How many it takes is found by leaving out one after the other, those that
+        weigh least first. Of all sets of so many experts that the error allows, it is then the first in the order of
+        the experts, who are listed from the cheap to the costly. `ANCHOR_CASES` speak for the anchor there, however
+        strongly weights are drawn to it: of two experts that say the same both are kept only while few cases have
+        shown it.
         """
         fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
         weights, bias = fit.solution()
@@ -75,6 +78,13 @@ class BlendWeights:
             found = (weights, bias) if not weights[:, expert].any() else fit.solution(fewer)
             if judged.value(found[0]) <= allowed:
                 heard, (weights, bias) = fewer, found
+        for among in itertools.combinations(range(moments.experts), int(heard.sum())):
+            few = np.isin(np.arange(moments.experts), among)
+            if (few == heard).all():
+                break
+            found = fit.solution(few)
+            if judged.value(found[0]) <= allowed:
+                return cls(*found)
         return cls(weights, bias)
 
     def at(self, age_seconds: Floats) -> tuple[Floats, Floats]:

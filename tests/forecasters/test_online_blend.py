@@ -170,6 +170,15 @@ def test_of_experts_that_say_the_same_one_is_asked_once_cases_show_it() -> None:
     assert heard.sum() == 1
 
 
+def test_of_experts_as_good_within_chance_the_first_is_asked() -> None:
+    rng = np.random.default_rng(5)
+    ages = np.repeat(KNOTS, 4000)
+    better = rng.normal(size=len(ages))
+    errors = np.stack([better * (1.0 + 0.4 * WORTH_ASKING), better], axis=1)  # the second saves less than it costs
+    found = BlendWeights.solve(Moments.of(errors, ages), BlendWeights.equal(2).weights, by_few=True)
+    assert found.weights.any(axis=0).tolist() == [True, False]
+
+
 def test_an_expert_that_is_right_at_one_age_alone_is_asked() -> None:
     rng = np.random.default_rng(4)
     ages = np.repeat(KNOTS, 400)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasters.base import Case
+from forecasters.context import ContextConfig
+from forecasters.context.fitting import TaughtCases, taught_cases
 from forecasters.dataset import increments, rolling_cases
 from forecasters.errors import ModelStoreError
 from forecasters.metrics import msle
@@ -172,3 +176,15 @@ def test_a_worker_that_asks_trees_alone_loads_no_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert found.stdout.strip() == "False"
+
+
+def test_they_learn_the_labels_that_the_context_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubled(train: Sequence[Case], config: ContextConfig, *, seed: int) -> TaughtCases:
+        taught = taught_cases(train, replace(config, cuts=2), seed=seed)
+        return replace(taught, labels=taught.labels + 1.0)
+
+    train = rolling_cases(random_cascades(60), DAY)
+    examples = [TreesForecaster().prepare(case.graph, case.as_of, case.horizon_seconds) for case in train]
+    monkeypatch.setattr("forecasters.context.fitting.taught_cases", doubled)
+    learned = np.log2(1.0 + TreesForecaster().fit(train, []).point(examples)).mean()
+    assert learned == pytest.approx(np.log2(1.0 + increments(train)).mean() + 1.0, abs=0.3)
