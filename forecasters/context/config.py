@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.context.features import CONTEXT_SIZE, context_features
+from forecasters.context.features import CONTEXT_SIZE, PAYLOAD_SIZE, context_features, payload_features
 from forecasters.context.summary import SUMMARY_SIZE, summary_features
 from graph import CascadeView
 
@@ -42,8 +42,9 @@ class ContextConfig:
     nearer_horizons: float = 0.4
     """Share of these cuts with a random horizon before the one that is asked for, so that any horizon can be asked."""
 
-    gate_width: int = 32
-    gate_epochs: int = 6
+    gate_width: int = 64
+    """Of both hidden layers."""
+    gate_epochs: int = 8
 
     @classmethod
     def summary(cls) -> Self:
@@ -52,13 +53,19 @@ class ContextConfig:
 
     @property
     def size(self) -> int:
-        """F, how many numbers the network reads."""
-        return CONTEXT_SIZE if self.reads == "everything" else SUMMARY_SIZE
+        """F, how many numbers the networks read, those of the gate alone included."""
+        return CONTEXT_SIZE + PAYLOAD_SIZE if self.reads == "everything" else SUMMARY_SIZE
+
+    @property
+    def of_gate_alone(self) -> int:
+        """How many of them, the last ones, the gate alone reads: within a population they tell nothing."""
+        return PAYLOAD_SIZE if self.reads == "everything" else 0
 
     def features(self, view: CascadeView, horizon_seconds: float) -> NDArray[np.float64]:
-        """What the network reads of a view, (F,), raw and finite."""
-        read = context_features if self.reads == "everything" else summary_features
-        return read(view, horizon_seconds)
+        """What the networks read of a view, (F,), raw and finite."""
+        if self.reads == "first-events":
+            return summary_features(view, horizon_seconds)
+        return np.concatenate([context_features(view, horizon_seconds), payload_features(view)])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -26,6 +26,7 @@ PARTS: Final = 10
 RECENT_SECONDS: Final = (60.0, 300.0, 900.0, 3600.0, 14_400.0)
 DAY_SECONDS: Final = 86_400.0
 CONTEXT_SIZE: Final = PARTS + len(RECENT_SECONDS) + 11
+PAYLOAD_SIZE: Final = 3
 
 
 _PART_ENDS: Final = np.arange(1, PARTS)
@@ -73,3 +74,19 @@ def context_features(view: CascadeView, horizon_seconds: float) -> Floats:
         )
     )
     return np.concatenate([logs[:-1], [float(math.isnan(root))], logs[-1:], [math.sin(hour), math.cos(hour)]])
+
+
+@once_per_view
+def payload_features(view: CascadeView) -> Floats:
+    """What the events of a platform tell at all, (PAYLOAD_SIZE,): parts from 0 to 1.
+
+    Of the reshares those with known followers, whether the author is known to be verified or not, and different users
+    by event.
+    """
+    return np.array(
+        [
+            np.isfinite(view.followers[1:]).sum() / max(len(view) - 1, 1),
+            float(view.root_verified is not None),
+            distinct_users(view) / max(len(view), 1),
+        ]
+    )

@@ -75,13 +75,14 @@ def _taught(train: Sequence[Case], config: ContextConfig, seed: int) -> TaughtCa
 
 def _teacher(X: Tensor, y: Tensor, config: ContextConfig) -> Callable[[Tensor], Tensor]:
     """What perceptrons fitted to raw features (M, F) and labels (M,) foretell of others, (B, F) -> (B,)."""
-    scale = Scale(1, X.shape[1])
-    scale.fit(0, X)
-    net = _perceptrons(scale(X)[0], y, config).eval()
+    read = X.shape[1] - config.of_gate_alone
+    scale = Scale(1, read)
+    scale.fit(0, X[:, :read])
+    net = _perceptrons(scale(X[:, :read])[0], y, config).eval()
 
     def foretell(asked: Tensor) -> Tensor:
         with torch.inference_mode():
-            growth, _ = net(scale(asked).expand(config.members, -1, -1))
+            growth, _ = net(scale(asked[:, :read]).expand(config.members, -1, -1))
             return floored(growth.mean(0))
 
     return foretell
@@ -101,7 +102,7 @@ def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
         torch.manual_seed(seed)
         net = ContextNet(taught.X.shape[1], tuple(rows), config)
         for index, own in enumerate(rows.values()):
-            X = taught.X[own]
+            X = taught.X[own, : net.read]
             net.scale.fit(index, X)
             _place(net, index, _perceptrons(net.scale(X)[index], labels[own], config))
         net.gate_scale.fit(0, taught.X[torch.cat(list(rows.values()))])

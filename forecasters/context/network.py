@@ -93,22 +93,25 @@ class Perceptrons(nn.Module):
 class ContextNet(nn.Module):
     """log2(1 + increment) from raw context features: the members' average in each population, mixed by the gate.
 
-    ``populations`` names the D populations; perceptron d * members + e is member e of population d.
+    ``populations`` names the D populations; perceptron d * members + e is member e of population d. Perceptrons read
+    the first ``read`` features, the gate all of them.
     """
 
     def __init__(self, inputs: int, populations: tuple[str, ...], config: ContextConfig) -> None:
         super().__init__()
         D = len(populations)
         self.populations, self.members, self.hidden_size = populations, config.members, config.width
-        self.scale = Scale(D, inputs)
-        self.perceptrons = Perceptrons(D * config.members, inputs, config)
+        self.read = inputs - config.of_gate_alone
+        self.scale = Scale(D, self.read)
+        self.perceptrons = Perceptrons(D * config.members, self.read, config)
         self.gate_scale = Scale(1, inputs)
-        self.gate = nn.Sequential(nn.Linear(inputs, config.gate_width), nn.SiLU(), nn.Linear(config.gate_width, D))
+        w = config.gate_width
+        self.gate = nn.Sequential(nn.Linear(inputs, w), nn.SiLU(), nn.Linear(w, w), nn.SiLU(), nn.Linear(w, D))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Of raw features (B, F): growth (B,) before any floor, and the first members' last layers, mixed, (B, w)."""
         D, E = len(self.populations), self.members
-        x = self.scale(features)  # (D, B, F)
+        x = self.scale(features[:, : self.read])  # (D, B, those that perceptrons read)
         growth, hidden = self.perceptrons(x.repeat_interleave(E, dim=0))
         share = self.shares(features).t()  # (D, B)
         growth = (growth.unflatten(0, (D, E)).mean(1) * share).sum(0)
@@ -120,5 +123,5 @@ class ContextNet(nn.Module):
 
 
 def context_batch(features: Sequence[Floats]) -> Tensor:
-    """What `ContextNet` reads, (B, CONTEXT_SIZE), single precision, of the features of B >= 1 cases."""
+    """What `ContextNet` reads, (B, F), single precision, of the features of B >= 1 cases."""
     return torch.from_numpy(np.stack(features).astype(np.float32))

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 MAX_ROUNDS: Final = 800
 PATIENCE: Final = 100
+"""Rounds without a gain before training ends: by labels of later ages the validation error falls slowly and long, and
+40 ended in a bump of chance."""
 ROUNDS_WITHOUT_VALIDATION: Final = 200
 BAGS: Final = 3
 """Boosters of different seeds whose forecasts are averaged."""

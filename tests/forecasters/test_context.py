@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from forecasters.base import Case
 from forecasters.context import CONTEXT_SIZE, ContextConfig, context_features
+from forecasters.context.features import payload_features
 from forecasters.context.fitting import context_cases, fit_context
 from forecasters.context.network import ContextNet, context_batch, floored
 from forecasters.dataset import cut, increments
@@ -33,7 +35,7 @@ def labelled(ages: Sequence[float], name: str, population: str, label: GrowthLab
 
 
 def inputs_of(cases: Sequence[Case]) -> torch.Tensor:
-    return context_batch([context_features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
+    return context_batch([SMALL.features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
 
 
 def test_features_count_what_they_say() -> None:
@@ -108,6 +110,38 @@ def test_populations_have_networks_of_their_own_and_a_gate_that_tells_them_apart
     assert growth[40:].mean() > growth[:40].mean() + 3.0  # some grow no more, the others by hundreds
 
 
+def test_payload_says_what_the_platform_tells() -> None:
+    cascade = cascade_of([1.0, 2.0, 3.0, 4.0], followers=[5, None, 7, None], users=["a", "a", "b", None])
+    np.testing.assert_allclose(payload_features(cascade.view()), [0.5, 0.0, 4 / 5])  # author, a, b and the unknown one
+    assert payload_features(cascade_of([]).view()).tolist() == [0.0, 0.0, 1.0]
+    assert np.isfinite(payload_features(Cascade("nothing").view())).all()
+
+
+def test_posts_that_grow_alike_are_told_apart_by_what_their_platform_tells() -> None:
+    def post(population: str, index: int, followers: int | None) -> LabelledCascade:
+        cascade = LabelledCascade(f"{population}{index}", population)
+        cascade.apply(Event(id=cascade.id, cascade=cascade.id, kind=Kind.POST, time=1e9, user="author"))
+        for number, age in enumerate(np.sort(np.random.default_rng(index).uniform(0, DAY, 40)).tolist()):
+            repost = Event(
+                id=f"{cascade.id}:{number}", cascade=cascade.id, kind=Kind.REPOST, time=1e9 + age, user=f"u{number}",
+                parent=cascade.id, followers=followers if number == 0 else None,
+            )  # fmt: skip
+            cascade.apply(repost)
+        return cascade
+
+    telling = [cut(post("telling", index, 0), 7200.0, DAY) for index in range(40)]
+    silent = [cut(post("silent", index, None), 7200.0, DAY) for index in range(40)]
+    net = fit_context([*telling, *silent], replace(SMALL, gate_epochs=60))
+    X = inputs_of([*telling, *silent])
+    shares = net.shares(X).numpy()[:, net.populations.index("telling")]
+    assert shares[:40].mean() > shares[40:].mean() + 0.5  # followers of 0 are no audience, but they are known
+    own = net.perceptrons(net.scale(X[:, : net.read]).repeat_interleave(net.members, 0))[0]
+    X[:, net.read :] = 0.5
+    again = net.perceptrons(net.scale(X[:, : net.read]).repeat_interleave(net.members, 0))[0]
+    assert torch.equal(own, again)
+    assert not np.allclose(net.shares(X).numpy()[:, net.populations.index("telling")], shares)
+
+
 def test_cuts_stay_where_the_growth_is_known() -> None:
     label = GrowthLabel(3600.0, DAY, 100)
     known = labelled([10.0, 20.0, 3000.0], "a", "first-hours", label)
@@ -131,7 +165,7 @@ def test_settings_read_back() -> None:
 def test_the_state_reads_back() -> None:
     train = [cut(cascade, 3600.0, DAY) for cascade in random_cascades(30)]
     net = fit_context(train, SMALL)
-    copy = ContextNet(CONTEXT_SIZE, net.populations, SMALL)
+    copy = ContextNet(SMALL.size, net.populations, SMALL)
     copy.load_state_dict(net.state_dict())
     assert torch.equal(copy.eval()(inputs_of(train))[0], net(inputs_of(train))[0])
 
