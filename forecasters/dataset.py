@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasters.base import Case
 from forecasters.labels import label_of, observed_until
@@ -158,6 +159,14 @@ def split_cases(all_cases: Sequence[Case], how: SplitKind, seed: int = 0) -> Spl
     parts = (groups[:first], groups[first:second], groups[second:])
     train, validation, test = ([case for group in part for case in group] for part in parts)
     return Split(train, validation, test)
+
+
+def cross_fitting_parts(some_cases: Sequence[Case], count: int, seed: int | tuple[int, ...]) -> NDArray[np.int64]:
+    """Which of ``count`` parts each case is in, (n,): cascades whole, drawn with ``seed``, parts alike in size."""
+    names = sorted({case.graph.id for case in some_cases})
+    order = np.random.default_rng(seed).permutation(len(names))
+    part_of = {names[place]: number % count for number, place in enumerate(order)}
+    return np.array([part_of[case.graph.id] for case in some_cases], dtype=np.int64)
 
 
 def sampled_cases(some_cases: Sequence[Case], most: int | None, seed: int = 0) -> list[Case]:

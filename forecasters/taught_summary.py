@@ -20,15 +20,14 @@ from numpy.typing import NDArray
 from forecasters.base import Case
 from forecasters.context.config import ContextConfig
 from forecasters.context.fitting import fit_context
+from forecasters.context.later_ages import TEACHERS
 from forecasters.context.network import ContextNet, context_batch, floored
-from forecasters.dataset import DatasetError, increments
+from forecasters.dataset import DatasetError, cross_fitting_parts, increments
 from forecasters.last_cases import OfLastCases
 from forecasters.nearby_ages import with_nearby_ages
 
 Floats = NDArray[np.float64]
 
-TEACHERS: Final = 5
-"""Each is fitted to four fifths of the cascades and asked of the last fifth."""
 TEACHERS_SHARE: Final = 0.5
 """Of a label, in log2. The truth alone is noisy, the teachers alone err where they all do."""
 
@@ -50,12 +49,10 @@ def _taught_cases(train: Sequence[Case], config: ContextConfig, seed: int) -> li
     """The cases and their cascades at ages near, labelled by truth and teachers together."""
     assert config.age_span is not None
     cuts = with_nearby_ages(train, config.cuts, config.age_span, most=config.most_cuts, seed=seed)
-    names = sorted({case.graph.id for case in cuts})
-    if len(names) < TEACHERS:
-        raise DatasetError(f"{len(names)} cascades are too few to learn from teachers; give {TEACHERS} or more")
-    order = np.random.default_rng((seed, 2)).permutation(len(names))
-    part_of = {names[place]: number % TEACHERS for number, place in enumerate(order)}
-    part = np.array([part_of[case.graph.id] for case in cuts])
+    cascades = len({case.graph.id for case in cuts})
+    if cascades < TEACHERS:
+        raise DatasetError(f"{cascades} cascades are too few to learn from teachers; give {TEACHERS} or more")
+    part = cross_fitting_parts(cuts, TEACHERS, (seed, 2))
     label = np.log2(1.0 + increments(cuts))
     for number in range(TEACHERS):
         own = np.flatnonzero(part == number)

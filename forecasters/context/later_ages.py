@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forecasters.base import Case
-from forecasters.dataset import increments, just_before
+from forecasters.dataset import cross_fitting_parts, increments, just_before
 from forecasters.labels import observed_until
 from graph import CascadeView
 
@@ -57,12 +57,9 @@ def later_labels(
     seed and ``fit``.
     """
     truth = np.log2(1.0 + increments(cases))
-    names = sorted({case.graph.id for case in cases})
-    if len(names) < FEWEST_CASCADES:
+    if len({case.graph.id for case in cases}) < FEWEST_CASCADES:
         return truth
-    order = np.random.default_rng((seed, 3)).permutation(len(names))
-    part_of = {names[place]: number % TEACHERS for number, place in enumerate(order)}
-    part = np.array([part_of[case.graph.id] for case in cases])
+    part = cross_fitting_parts(cases, TEACHERS, (seed, 3))
     of, gained, later_age, later_X = _later(cases, features, seed)
     if not len(of):
         return truth
@@ -113,6 +110,8 @@ def _residuals(age: Floats, foretold: Floats, residual: Floats, asked_age: Float
     of_age, of_asked_age = ends.searchsorted(age), ends.searchsorted(asked_age)
     for group in range(groups):
         rows, wanted = np.flatnonzero(of_age == group), np.flatnonzero(of_asked_age == group)
+        if not len(rows):  # many cases of the very same age: no other lies between its quantiles, or past them
+            rows = np.arange(len(age))
         sizes = max(1, min(_SIZE_GROUPS, len(rows) // _GROUP_CASES))
         limits = _inner_quantiles(foretold[rows], sizes)
         of_size, of_asked_size = limits.searchsorted(foretold[rows]), limits.searchsorted(asked[wanted])

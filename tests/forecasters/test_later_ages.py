@@ -153,6 +153,20 @@ def test_a_case_without_later_ages_keeps_its_truth() -> None:
     np.testing.assert_array_equal(labels, np.log2(1.0 + increments(cases)))
 
 
+def test_half_of_the_cases_may_be_of_one_age() -> None:
+    """As in a large file trained for one age, where each cascade is cut at one further age."""
+    rng = np.random.default_rng(2)
+    cases = [
+        cut(cascade_of(np.sort(rng.uniform(0.0, DAY, 3)).tolist(), name=f"c{index}"), age, DAY)
+        for index in range(700)
+        for age in (HOUR, float(rng.uniform(60.0, DAY)))
+    ]
+    labels = later_labels(cases, features_of(cases), seen, learning_nothing, seed=0)
+    assert np.isfinite(labels).all()
+    same_age = [case for case in cases[::2] for _ in range(2)]
+    assert np.isfinite(later_labels(same_age, features_of(same_age), seen, learning_nothing, seed=0)).all()
+
+
 def test_later_ages_end_with_the_events_of_a_cascade() -> None:
     def first_hour(index: int) -> LabelledCascade:
         cascade = LabelledCascade(f"h{index}", "first-hours")
