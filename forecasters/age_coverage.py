@@ -12,6 +12,7 @@ import numpy as np
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import increments, rolling_cases
 from forecasters.learning_ages import BUCKET_EDGES
+from forecasters.platform_votes import examples_in_turn
 from forecasters.runs import AgeCoverage
 from graph import Cascade
 
@@ -33,16 +34,24 @@ def bucket_cases(
 
 
 def coverage_by_age(
-    forecaster: Forecaster, cascades: Sequence[Cascade], horizon_seconds: float, *, least: int, seed: int = 0
+    forecaster: Forecaster,
+    cascades: Sequence[Cascade],
+    horizon_seconds: float,
+    *,
+    least: int,
+    seed: int = 0,
+    alone: bool = False,
 ) -> tuple[AgeCoverage, ...]:
-    """How often the intervals of ``forecaster`` hold the truth in each bucket; one without cases is left out."""
+    """How often the intervals of ``forecaster`` hold the truth in each bucket; one without cases is left out.
+
+    ``alone``: each post as the first of its stream.
+    """
     rows = []
     for bucket in AGE_BUCKETS_SECONDS:
         found = bucket_cases(cascades, bucket, horizon_seconds, least=least, seed=seed)
         if not found:
             continue
-        examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in found]
-        forecasts = forecaster.forecast(examples)
+        forecasts = forecaster.forecast(examples_in_turn(forecaster, found, alone=alone))
         actual = increments(found)
         covered = int(np.sum((forecasts.low <= actual) & (actual <= forecasts.high)))
         rows.append(AgeCoverage(*bucket, len(found), covered))

@@ -131,6 +131,17 @@ class Forecaster(ABC):
         """Which population of posts each example resembles most, (B,) counted from 0; None if the model cannot tell."""
         return None
 
+    def votes(self, examples: Sequence[Example]) -> list[str] | None:
+        """The name of the population that each example resembles most, taken by itself; None as in `populations`."""
+        return None
+
+    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
+        """The example, told how many earlier posts of its stream voted for each population (`votes`, by name).
+
+        A topic holds the posts of one platform or two: what its other posts resemble says what to expect of this one.
+        """
+        return example
+
     @abstractmethod
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         """Forecast a batch; any ages and horizons may be mixed. An empty batch gives empty arrays."""

@@ -44,6 +44,8 @@ class EvaluationPlan:
     """The model that all others are compared with, pair by pair; None: LightGBM where it takes part."""
     curves: bool = False
     """Whether coverage is measured at all levels, which forecasts the calibration cases once more."""
+    alone: bool = False
+    """Whether each post is forecast as the first of its stream, not after those that were observed before it."""
 
     def chosen_reference(self) -> str | None:
         """The model to compare with; raises `UserError` for one that does not take part."""
@@ -177,7 +179,7 @@ def runs_at_any_age(
     forecaster: Forecaster, fold: Fold, plan: EvaluationPlan, *, model: str, seed: int | None
 ) -> Iterator[Run]:
     """The runs of a forecaster that is ready for any age, with its coverage at random ones."""
-    by_age = coverage_by_age(forecaster, fold.tested, plan.horizon_seconds, least=plan.min_events)
+    by_age = coverage_by_age(forecaster, fold.tested, plan.horizon_seconds, least=plan.min_events, alone=plan.alone)
     calibration = None
     if plan.curves and fold.rolling is not None:
         calibration = Calibration.of(forecaster, fold.rolling.validation)
@@ -190,4 +192,5 @@ def runs_at_any_age(
             seed=seed,
             calibration=calibration,
             by_age=by_age,
+            alone=plan.alone,
         )

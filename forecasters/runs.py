@@ -15,6 +15,7 @@ from forecasters.base import Case, Forecaster
 from forecasters.dataset import increments
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.metrics import coverage, log_errors, score
+from forecasters.platform_votes import examples_in_turn
 from forecasters.trajectory import times_of
 
 Floats = NDArray[np.float64]
@@ -96,9 +97,13 @@ def run_on(
     seed: int | None,
     calibration: Calibration | None = None,
     by_age: tuple[AgeCoverage, ...] = (),
+    alone: bool = False,
 ) -> Run:
-    """Forecast the ``test`` cases, which share a horizon; with a ``calibration`` the run has a curve of all levels."""
-    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in test]
+    """Forecast the ``test`` cases, which share a horizon; with a ``calibration`` the run has a curve of all levels.
+
+    They are posts of one stream, and each is forecast after the earlier ones voted; ``alone``: as if there were none.
+    """
+    examples = examples_in_turn(forecaster, test, alone=alone)
     found = forecaster.forecast(examples)
     actual = increments(test)
     level = float(getattr(forecaster, "level", DEFAULT_LEVEL))

@@ -28,6 +28,7 @@ from forecasters.folds import MIN_CASES
 from forecasters.metrics import msle
 from forecasters.model_files import checked_name
 from forecasters.model_store import ModelStore, StoredModel
+from forecasters.platform_votes import examples_in_turn
 from forecasters.registry import answers_any_age, new_forecaster, parse_spec
 from forecasters.training_plan import DataFile, TrainingPlan
 from graph import Cascade
@@ -173,7 +174,7 @@ def _candidate(
     )
     seconds = time.perf_counter() - began
     judged = split.validation or split.train
-    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in judged]
+    examples = examples_in_turn(forecaster, judged)
     return Candidate(seed, forecaster, msle(forecaster.forecast(examples).increment, increments(judged)), seconds)
 
 

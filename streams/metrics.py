@@ -7,6 +7,7 @@ due = made + skipped + in flight, and published by champions = made x champions 
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -191,6 +192,12 @@ class WorkerMetrics:
             ["model", "expert", "age", "partition"],
             registry=self.registry,
         )
+        self.population_share = Gauge(
+            "cascadecast_population_share_ratio",
+            "Share of the posts that resemble a population which models were trained on, as learned in a partition.",
+            ["population", "partition"],
+            registry=self.registry,
+        )
         self.models = Gauge(
             "cascadecast_model_info",
             "Loaded models; always 1.",
@@ -355,6 +362,14 @@ class WorkerMetrics:
                     labels = (model.name, expert.forecaster.name, f"{knot / 60:g}m", str(partition))
                     self.blend_weight.labels(*labels).set(float(weight))
 
+    def show_populations(self, partition: int, learned: Learned) -> None:
+        """Show what the posts of a partition resemble, of all sources together."""
+        counts = [of_source.counts for of_source in learned.votes.values()]
+        total = math.fsum(count for one in counts for count in one.values())
+        for population in {name for one in counts for name in one}:
+            share = math.fsum(one.get(population, 0.0) for one in counts) / total
+            self.population_share.labels(population, str(partition)).set(share)
+
     def render(self) -> bytes:
         """The exposition text of ``/metrics``."""
         return generate_latest(self.registry)
@@ -378,5 +393,6 @@ class WorkerMetrics:
             self.lag_records, self.lag_seconds, self.last_event,
         ):  # fmt: skip
             gauge.remove(label)
-        for labels in [labels for labels in self.blend_weight._metrics if labels[-1] == label]:
-            self.blend_weight.remove(*labels)
+        for of_partition in (self.blend_weight, self.population_share):
+            for labels in [labels for labels in of_partition._metrics if labels[-1] == label]:
+                of_partition.remove(*labels)

@@ -33,7 +33,7 @@ from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.context import ContextConfig
 from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet
-from forecasters.context.populations import resembled_populations
+from forecasters.context.populations import population_votes, resembled_populations, with_votes
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -89,6 +89,12 @@ class AutoCasForecaster(Forecaster):
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         return resembled_populations(self.context, examples)
+
+    def votes(self, examples: Sequence[Example]) -> list[str] | None:
+        return population_votes(self.context, examples)
+
+    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
+        return with_votes(self.context, example, votes)
 
     def fit(
         self,

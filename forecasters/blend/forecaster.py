@@ -20,7 +20,9 @@ from forecasters.dataset import DatasetError, Split, increments
 from forecasters.errors import ModelStoreError
 from forecasters.fitting import EpochProgress, fit_forecaster
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
+from forecasters.labels import population_of
 from forecasters.model_files import CONFIG_FILE, read_config, write_config
+from forecasters.platform_votes import PopulationVotes, votes_by_file
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from graph import Cascade, CascadeView
 
@@ -142,6 +144,18 @@ class BlendForecaster(Forecaster):
             return None
         return self.experts[self.teller].forecaster.populations(_parts(self.teller, examples))
 
+    def votes(self, examples: Sequence[Example]) -> list[str] | None:
+        if self.teller is None:
+            return None
+        return self.experts[self.teller].forecaster.votes(_parts(self.teller, examples))
+
+    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
+        inputs: dict[str, NDArray[Any]] = {}
+        for number in sorted({int(key.partition(":")[0]) for key in example.inputs}):
+            own = self.experts[number].forecaster.in_stream(_parts(number, [example])[0], votes).inputs
+            inputs |= {f"{number}:{name}": array for name, array in own.items()}
+        return replace(example, inputs=inputs)
+
     def fit(
         self,
         train: Sequence[Case],
@@ -171,7 +185,7 @@ class BlendForecaster(Forecaster):
                     expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
                 )
         judged = validation or train
-        logs, age, observed, group = self.predicted(judged)
+        logs, age, observed, group = self.predicted(judged, self._votes(judged))
         truth = increments(judged)
         if validation:
             self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
@@ -242,12 +256,27 @@ class BlendForecaster(Forecaster):
         own = _parts(number, [examples[row] for row in rows])
         return Forecasts.placed(self.experts[number].forecaster.forecast(own), rows, len(examples))
 
-    def predicted(self, cases: Sequence[Case]) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
-        """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases."""
+    def _votes(self, cases: Sequence[Case]) -> dict[str, PopulationVotes]:
+        """What the cases of each file vote for."""
+        return {} if self.teller is None else votes_by_file(self.experts[self.teller].forecaster, cases)
+
+    def predicted(
+        self, cases: Sequence[Case], votes: Mapping[str, PopulationVotes] | None = None
+    ) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
+        """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases.
+
+        ``votes`` are those of each file: weights are for a stream whose platform is known, as it soon is.
+        """
         logs, times, groups = [], [], []
         for first in range(0, len(cases), PREDICTION_BATCH):
             some = cases[first : first + PREDICTION_BATCH]
-            examples = [self.prepare_all(case.graph, case.as_of, case.horizon_seconds) for case in some]
+            examples = [
+                self.in_stream(
+                    self.prepare_all(case.graph, case.as_of, case.horizon_seconds),
+                    (votes or {}).get(population_of(case.graph), PopulationVotes()).counts,
+                )
+                for case in some
+            ]
             logs.append(_logs(self.ask_all(examples)))
             times.append(np.stack(times_of(examples)))  # (3, n)
             group = self.populations(examples)

@@ -22,7 +22,8 @@ from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
 from forecasters.concat.parting import parts_of_like_length
 from forecasters.context.fitting import fit_context
-from forecasters.context.populations import resembled_populations
+from forecasters.context.network import ContextNet
+from forecasters.context.populations import population_votes, resembled_populations, with_votes
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -109,10 +110,20 @@ class CasFTForecaster(Forecaster):
 
     @property
     def tells_populations(self) -> bool:
-        return bool(self.nets) and self.nets[0].context is not None
+        return self._context is not None
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return resembled_populations(self.nets[0].context, examples) if self.nets else None
+        return resembled_populations(self._context, examples)
+
+    def votes(self, examples: Sequence[Example]) -> list[str] | None:
+        return population_votes(self._context, examples)
+
+    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
+        return with_votes(self._context, example, votes)
+
+    @property
+    def _context(self) -> ContextNet | None:
+        return self.nets[0].context if self.nets else None
 
     def _draw(self, examples: Sequence[Example]) -> _Drawn:
         """Raises `ModelStoreError` if untrained."""

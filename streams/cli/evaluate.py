@@ -53,6 +53,10 @@ def evaluate(
     max_cascades: Annotated[
         int | None, typer.Option(min=1, help="Score only the first N cascades of the file.")
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="Each post as the first of its stream; else earlier ones tell the platform."),
+    ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs for neural models.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the result into this .svg or .png; needs the extra 'plot'.")
@@ -95,6 +99,7 @@ def evaluate(
         min_events=min_events,
         reference=reference,
         curves=plot is not None,
+        alone=alone,
     )
     plan.chosen_reference()  # an error now rather than after the reading
     if plot is not None:

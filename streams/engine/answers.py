@@ -20,6 +20,7 @@ class Answer:
     values: Values
     published: bool
     experts: tuple[str, ...]  # of a blend, in its order
+    vote: str  # the population that the post resembles by itself; empty where the model cannot tell
 
 
 def answer_of(
@@ -31,6 +32,7 @@ def answer_of(
     *,
     published: bool = True,
     experts: tuple[str, ...] = (),
+    vote: str = "",
 ) -> Answer:
     """Row ``row`` of the forecasts as published and of the model's own.
 
@@ -39,7 +41,7 @@ def answer_of(
     numbers = (
         published_as.increment[row], published_as.low[row], published_as.high[row], own.low[row], own.high[row],
     )  # fmt: skip
-    return Answer(due, model, Values(*(rounded(float(number)) for number in numbers)), published, experts)
+    return Answer(due, model, Values(*(rounded(float(number)) for number in numbers)), published, experts, vote)
 
 
 def kept_of(dues: Iterable[Due], answers: Sequence[Answer], horizon_seconds: float) -> list[tuple[Due, Kept]]:
@@ -67,7 +69,12 @@ def kept_of(dues: Iterable[Due], answers: Sequence[Answer], horizon_seconds: flo
         view = due.view
         matures, age = view.root_time + horizon_seconds, view.age_seconds
         values = [answer.values for answer in said.values()]
-        found.append((due, Kept.of(view.cascade, due.as_of, matures, age, view.size, panel, values)))
+        vote = next((answer.vote for answer in said.values() if answer.vote), "")  # of the champion, where it can tell
+        source = view.root_source or ""
+        kept = Kept.of(
+            view.cascade, due.as_of, matures, age, view.size, panel, values, source=source, vote=vote
+        )  # fmt: skip
+        found.append((due, kept))
     return found
 
 

@@ -67,6 +67,16 @@ class Round:
         """
         return self._by_expert[_question(model_key(blend), dues)]
 
+    def votes(self, model: Forecaster, dues: Sequence[Due]) -> list[str]:
+        """The population that each due's post resembles by itself; empty where the model cannot tell."""
+        key, teller = model_key(model), model
+        if isinstance(model, BlendForecaster) and model.teller is not None:
+            expert = model.experts[model.teller]
+            key, teller = expert_key(model, expert), expert.forecaster
+        if not teller.tells_populations:
+            return [""] * len(dues)
+        return teller.votes(self._prepared(key, teller, dues)) or [""] * len(dues)
+
     def _ask(self, key: str, model: Forecaster, dues: Sequence[Due]) -> Forecasts:
         question = _question(key, dues)
         if question not in self._answers:
@@ -81,7 +91,11 @@ class Round:
         question = _question(key, dues)
         if question not in self._examples:
             self._examples[question] = [
-                model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon) for due in dues
+                model.in_stream(
+                    model.prepare(cast(Cascade, FrozenCascade(due.view)), due.as_of, self._horizon),
+                    due.learned.votes_of(due.view.root_source),
+                )
+                for due in dues
             ]
         return self._examples[question]
 

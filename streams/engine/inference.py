@@ -78,6 +78,7 @@ class ForecastService:
         records = self._records(model, dues, forecasts)
         answers: list[Answer] = []
         keep = [row for row, due in enumerate(dues) if due.keep]
+        votes = asked.votes(model, dues) if keep else []
         if keep and isinstance(model, BlendForecaster):
             experts = tuple(expert_key(model, expert) for expert in model.experts)
             for name, said in zip(experts, asked.experts(model, dues), strict=True):
@@ -85,11 +86,19 @@ class ForecastService:
                     answer_of(dues[row], name, said, said, row, published=False) for row in keep if dues[row].teach
                 ]
             answers += [
-                answer_of(dues[row], model_key(model), forecasts, own, row, experts=experts if dues[row].teach else ())
+                answer_of(
+                    dues[row],
+                    model_key(model),
+                    forecasts,
+                    own,
+                    row,
+                    experts=experts if dues[row].teach else (),
+                    vote=votes[row],
+                )
                 for row in keep
             ]
         else:
-            answers += [answer_of(dues[row], model_key(model), forecasts, own, row) for row in keep]
+            answers += [answer_of(dues[row], model_key(model), forecasts, own, row, vote=votes[row]) for row in keep]
         return replace(
             run,
             records=run.records + records,

@@ -53,15 +53,19 @@ class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Five float64 a model, as in `Values`."""
     actual: int = UNKNOWN
     """True size at the horizon where the cascade left before it was asked."""
+    source: str = ""
+    """Of the post; empty where it tells none."""
+    vote: str = ""
+    """The population that the post resembles by itself; empty where no model can tell."""
 
     @classmethod
     def of(
         cls, cascade: str, as_of: float, matures: float, age_seconds: float, observed: int, panel: Panel,
-        values: list[Values],
+        values: list[Values], *, source: str = "", vote: str = "",
     ) -> Kept:  # fmt: skip
         """With the numbers packed: a kept forecast of four models takes some 400 bytes of memory."""
         packed = b"".join(_VALUES.pack(v.increment, v.low, v.high, v.own_low, v.own_high) for v in values)
-        return cls(cascade, as_of, matures, age_seconds, observed, panel, packed)
+        return cls(cascade, as_of, matures, age_seconds, observed, panel, packed, UNKNOWN, source, vote)
 
     @property
     def key(self) -> tuple[str, float]:
@@ -71,7 +75,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
     @property
     def bytes_needed(self) -> int:
         """About what it takes in the log, before compression."""
-        return HEADER_BYTES + len(self.cascade) + len(self.values)
+        return HEADER_BYTES + len(self.cascade) + len(self.values) + len(self.source) + len(self.vote)
 
     def said(self) -> list[Values]:
         """Of each model of the panel."""

@@ -1,4 +1,5 @@
-"""What a partition has learned from matured cascades: offsets of intervals, weights of blends, how the models stand.
+"""What a partition has learned: from matured cascades the offsets of intervals, weights of blends, and how the models
+stand; from all that it forecast, which populations the posts of a source resemble.
 
 It never changes.
 """
@@ -6,8 +7,8 @@ It never changes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -16,22 +17,30 @@ from numpy.typing import NDArray
 
 from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
 from forecasters.online_intervals import OnlineIntervals
-from streams.scoring.kept import Truth, Values
+from forecasters.platform_votes import PopulationVotes
+from streams.scoring.kept import Kept, Truth, Values
 from streams.scoring.standing import Standing
 from streams.state.squeezing import StateError
+
+NO_VOTES: Final[Mapping[str, float]] = {}
 
 FORGOTTEN_AFTER_SECONDS: Final = 7 * 86_400.0
 """What was learned about a model is dropped a week after its last score: swapped versions must not pile up."""
 
 
+MAX_SOURCES: Final = 64
+"""Sources whose posts vote apart; those of further ones vote with those that tell no source."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """By ``name@version`` of each model; holders share it, so whoever learns makes another one."""
+    """By ``name@version`` of each model, votes by source; holders share it, so whoever learns makes another one."""
 
     intervals: Mapping[str, OnlineIntervals] = field(default_factory=dict)
     blends: Mapping[str, OnlineBlend] = field(default_factory=dict)
     last_used: Mapping[str, float] = field(default_factory=dict)  # event time of the last score
     standing: Standing = field(default_factory=Standing)  # forecasts do not use it
+    votes: Mapping[str, PopulationVotes] = field(default_factory=dict)
     _weights: dict[str, BlendWeights] = field(default_factory=dict, compare=False)
 
     def weights(self, blend: str, prior: BlendPrior) -> BlendWeights | None:
@@ -43,8 +52,19 @@ class Learned:
             self._weights[blend] = online.weights(prior)
         return self._weights[blend]
 
-    def after(self, truths: Sequence[Truth]) -> Learned:
-        """What is known after more truths, in their order; how they are grouped changes nothing."""
+    def votes_of(self, source: str | None) -> Mapping[str, float]:
+        """How many posts of a source resembled each population."""
+        votes = self.votes.get(source or "") or self.votes.get("")
+        return NO_VOTES if votes is None else votes.counts
+
+    def after(self, truths: Sequence[Truth] = (), voters: Iterable[Kept] = ()) -> Learned:
+        """What is known after more truths and votes, in their order; how they are grouped changes nothing."""
+        votes = dict(self.votes)
+        for voter in voters:
+            source = voter.source if voter.source in votes or len(votes) < MAX_SOURCES else ""
+            votes[source] = votes.get(source, PopulationVotes()).after([voter.vote])
+        if not truths:
+            return replace(self, votes=votes)
         intervals = {model: copy.copy(online) for model, online in self.intervals.items()}
         blends = {model: copy.copy(online) for model, online in self.blends.items()}
         last_used = dict(self.last_used)
@@ -67,6 +87,7 @@ class Learned:
             {model: online for model, online in blends.items() if model in used},
             {model: at for model, at in last_used.items() if model in used},
             self.standing.after(truths).of(used),
+            votes,
         )
 
     def snapshot(self) -> bytes:
@@ -77,6 +98,7 @@ class Learned:
                 "blends": {model: online.snapshot() for model, online in self.blends.items()},
                 "last_used": dict(self.last_used),
                 "standing": self.standing.snapshot(),
+                "votes": {source: votes.counts for source, votes in self.votes.items()},
             }
         )
 
@@ -90,6 +112,7 @@ class Learned:
                 {model: OnlineBlend.restore(one) for model, one in found["blends"].items()},
                 {model: float(at) for model, at in found["last_used"].items()},
                 Standing.restore(found["standing"]) if "standing" in found else Standing(),
+                {source: PopulationVotes(counts) for source, counts in found.get("votes", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise StateError(

@@ -1,13 +1,15 @@
 """The learner of one partition: keeps forecasts of chosen ages, scores them once cascades mature, learns from that.
 
-Event time is cut into slots. What a forecast uses was learned from cascades that had matured before its slot began; so
-neither batches nor the wall clock nor a crash have a say in it. The machine knows no Kafka, no models and no clock.
+Event time is cut into slots. What a forecast uses was learned from cascades that had matured, and from forecasts that
+were made, before its slot began; so neither batches nor the wall clock nor a crash have a say in it. The machine knows
+no Kafka, no models and no clock.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -56,6 +58,7 @@ class PartitionLearner:
         self._heap: list[tuple[float, str, float]] = []  # (matures, cascade, as_of)
         self._of_cascade: dict[str, list[tuple[float, float]]] = {}  # (as_of, age) of what is or will be kept
         self._reserved = 0
+        self._voters: list[tuple[float, str]] = []  # heap of (as_of, cascade) of what is kept and has not voted yet
         self._unwritten: dict[tuple[str, float], Kept] = {}
         self._learned_from: dict[str, list[Kept]] = {}  # by cascade, with their truth, until `forget_before`
         self._panels: dict[Panel, Panel] = {}
@@ -90,15 +93,16 @@ class PartitionLearner:
         return self._states[-1].learned
 
     def is_behind(self, time: float) -> bool:
-        """Whether truths are known that forecasts as of ``time`` have to use and that were not learned yet."""
-        return self._next_maturity() < self.slot_start(time)
+        """Whether there are truths or votes that forecasts as of ``time`` have to use and that were not learned yet."""
+        return self._next_to_learn() < self.slot_start(time)
 
     def unlearned_since(self, time: float) -> float:
-        """The earliest time up to which all is learned: ``time``, or when the first truth still to be used matured."""
-        return min(time, self._next_maturity()) if self.is_behind(time) else time
+        """The earliest time up to which all is learned: ``time``, or when the first truth still to be used matured, or
+        the first vote was cast."""
+        return min(time, self._next_to_learn()) if self.is_behind(time) else time
 
-    def _next_maturity(self) -> float:
-        return self._heap[0][0] if self._heap else math.inf
+    def _next_to_learn(self) -> float:
+        return min((heap[0][0] for heap in (self._heap, self._voters) if heap), default=math.inf)
 
     # --- forecasts in
 
@@ -128,9 +132,12 @@ class PartitionLearner:
     def _put(self, kept: Kept) -> None:
         panel = self._panels.setdefault(kept.panel, kept.panel)
         shared = Kept(
-            kept.cascade, kept.as_of, kept.matures, kept.age_seconds, kept.observed, panel, kept.values, kept.actual
-        )
+            kept.cascade, kept.as_of, kept.matures, kept.age_seconds, kept.observed, panel, kept.values, kept.actual,
+            sys.intern(kept.source), sys.intern(kept.vote),
+        )  # fmt: skip
         if kept.key not in self._kept:
+            if kept.vote and kept.as_of >= self._start:
+                heapq.heappush(self._voters, (kept.as_of, kept.cascade))
             heapq.heappush(self._heap, (kept.matures, kept.cascade, kept.as_of))
             self.bytes_needed += kept.bytes_needed
         self._kept[kept.key] = shared
@@ -165,7 +172,7 @@ class PartitionLearner:
     # --- truths
 
     def advance(self, time: float, find: CascadeById) -> list[Truth]:
-        """Enter the slot that holds ``time``: score and learn from what matured before it began, in order.
+        """Enter the slot that holds ``time``: score and learn from what matured or was kept before it began, in order.
 
         Every forecast as of earlier slots must have been given to `keep`, and the watermark have passed the slot's
         beginning: then nothing can change a truth any more.
@@ -173,6 +180,7 @@ class PartitionLearner:
         start = self.slot_start(time)
         if start < self._start:
             return []
+        voters = self._take_voters(start)
         truths: list[Truth] = []
         while self._heap and self._heap[0][0] < start:
             _, cascade_id, as_of = heapq.heappop(self._heap)
@@ -187,9 +195,18 @@ class PartitionLearner:
                 truths.append(Truth(kept, actual))
                 self._learned_from.setdefault(cascade_id, []).append(kept.with_actual(actual))
         self._start = start
-        if truths:
-            self._states.append(_State(start, self.learned.after(truths)))
+        if truths or voters:
+            self._states.append(_State(start, self.learned.after(truths, voters)))
         return truths
+
+    def _take_voters(self, before: float) -> list[Kept]:
+        """What was kept before a slot began, is still here, and has not voted yet, in order of time."""
+        taken = []
+        while self._voters and self._voters[0][0] < before:
+            as_of, cascade = heapq.heappop(self._voters)
+            if (kept := self._kept.get((cascade, as_of))) is not None:
+                taken.append(kept)
+        return taken
 
     def _actual(self, kept: Kept, cascade: Cascade | None) -> int | Unscored:
         if kept.actual != UNKNOWN:

@@ -12,6 +12,7 @@ from streams.alerts.standings import Withheld
 from streams.engine.changes import Changes
 from streams.engine.due import Skipped
 from streams.engine.partition import Partition
+from streams.scoring.learned import Learned
 from streams.scoring.learning import Unscored
 from streams.state.log import SegmentLog
 from streams.worker.continuity import Continuity
@@ -40,6 +41,7 @@ class Assigned:
     last_record_time: float = math.nan  # broker time of the last record taken in
     live: bool = False
     told: Told = field(default_factory=Told)
+    shown: Learned | None = None  # by the metrics
     advancing: bool = False  # by the wall clock, which is not durable yet
     given_up: bool = False  # others own it, or it was read anew
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

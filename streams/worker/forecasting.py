@@ -158,7 +158,10 @@ class Forecasting:
             self._figures.count_due(one)
             if truths := one.partition.take_truths():
                 matured.append((one.partition, truths))
-                self._metrics.show_weights(one.partition.number, self._service.lineup, one.partition.learner.learned)
+            if (learned := one.partition.learner.learned) is not one.shown:
+                one.shown = learned
+                self._metrics.show_weights(number, self._service.lineup, learned)
+                self._metrics.show_populations(number, learned)
         self._made += bool(dues)
         self._metrics.backlog.set(self.pace.backlog())
         return dues, matured

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.blend import BlendForecaster
@@ -37,10 +40,7 @@ class Tenfold(Forecaster):
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
         said = Doubling().forecast(examples)
-        return replace(
-            said, increment=10 * said.increment, low=10 * said.low, high=10 * said.high,
-            trajectory_increments=10 * said.trajectory_increments,
-        )  # fmt: skip
+        return times(said, np.full(len(examples), 10.0))
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
         return self
@@ -53,15 +53,44 @@ class Tenfold(Forecaster):
         return cls()
 
 
-def blend() -> BlendForecaster:
-    """Of `Doubling`, which a lineup may hold itself, and `Tenfold`, which it does not."""
-    found = BlendForecaster([Expert(Doubling(), stored=True), Expert(Tenfold(), stored=True)])
+class Swayed(Tenfold):
+    """Forecasts the more, the more posts of the stream had many reshares."""
+
+    name = "swayed"
+
+    @property
+    def tells_populations(self) -> bool:
+        return True
+
+    def votes(self, examples: Sequence[Example]) -> list[str]:
+        return ["many" if example.observed > 4 else "few" for example in examples]
+
+    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
+        share = votes.get("many", 0.0) / max(sum(votes.values()), 1.0)
+        return replace(example, inputs={"share": np.array(share)})
+
+    def forecast(self, examples: Sequence[Example]) -> Forecasts:
+        said = Doubling().forecast(examples)
+        return times(said, np.array([10.0 * (1.0 + float(example.inputs["share"])) for example in examples]))
+
+
+def times(said: Forecasts, factors: NDArray[np.float64]) -> Forecasts:
+    """The forecasts (B), each so many times."""
+    return replace(
+        said, increment=factors * said.increment, low=factors * said.low, high=factors * said.high,
+        trajectory_increments=factors[:, None] * said.trajectory_increments,
+    )  # fmt: skip
+
+
+def blend(other: type[Tenfold] = Tenfold) -> BlendForecaster:
+    """Of `Doubling`, which a lineup may hold itself, and another, which it does not."""
+    found = BlendForecaster([Expert(Doubling(), stored=True), Expert(other(), stored=True)])
     found.fitted, found.version = True, "3"
     return found
 
 
-def service(settings: Settings) -> ForecastService:
-    return ForecastService([blend(), Doubling()], settings.horizon_seconds)
+def service(settings: Settings, other: type[Tenfold] = Tenfold) -> ForecastService:
+    return ForecastService([blend(other), Doubling()], settings.horizon_seconds)
 
 
 def learning_settings(**changes: object) -> Settings:
@@ -119,9 +148,11 @@ def finish(partition: Partition, models: ForecastService, config: Settings, out:
             partition.published(due)
 
 
-def play(events: Sequence[Event], cuts: Sequence[int], config: Settings, limit: int = 64) -> tuple[Out, Partition]:
+def play(
+    events: Sequence[Event], cuts: Sequence[int], config: Settings, limit: int = 64, other: type[Tenfold] = Tenfold
+) -> tuple[Out, Partition]:
     """Apply the events in batches cut where told, and everything that is due after each."""
-    models, partition, out = service(config), Partition(0, config), Out()
+    models, partition, out = service(config, other), Partition(0, config), Out()
     edges = [0, *sorted(cuts), len(events)]
     for start, end in pairwise(edges):
         partition.apply_events(events[start:end])

@@ -22,7 +22,7 @@ from streams.state.segments import unpack
 from streams.state.squeezing import StateError
 from streams.state.store import MemorySegmentStore
 from tests.streams.conftest import apply, cascade_events
-from tests.streams.learning_engine import HOUR, Out, finish, learning_settings, long_stream, play, service, take
+from tests.streams.learning_engine import HOUR, Out, Swayed, finish, learning_settings, long_stream, play, service, take
 
 
 @settings(max_examples=8, deadline=None)
@@ -33,8 +33,8 @@ def test_forecasts_and_scores_do_not_depend_on_batches(seed: int, cuts: list[int
     shuffler = random.Random(seed)
     events.sort(key=lambda event: event.time + shuffler.uniform(0, disorder * 10))
     config = learning_settings(allowed_lateness_seconds=20, retention_grace_seconds=seed % 2 * 600)
-    whole, _ = play(events, [], config)
-    cut, _ = play(events, [min(at, len(events)) for at in cuts], config, limit)
+    whole, _ = play(events, [], config, other=Swayed)
+    cut, _ = play(events, [min(at, len(events)) for at in cuts], config, limit, other=Swayed)
     assert cut.forecasts == whole.forecasts
     assert cut.scores == whole.scores
 
@@ -47,8 +47,8 @@ def test_a_crash_anywhere_changes_neither_forecasts_nor_scores(seed: int, batch:
     rng = random.Random(seed)
     events = sorted(long_stream(seed), key=lambda event: event.time + rng.uniform(0, disorder * 10))
     config = learning_settings(allowed_lateness_seconds=5, retention_grace_seconds=seed % 2 * 600)
-    undisturbed, _ = play(events, [], config)
-    models, store, out = service(config), MemorySegmentStore(), Out()
+    undisturbed, _ = play(events, [], config, other=Swayed)
+    models, store, out = service(config, Swayed), MemorySegmentStore(), Out()
     partition, log = recovered(store, config)
     position = reached = 0
     while position < len(events):
@@ -192,6 +192,85 @@ def test_all_that_matured_is_forgotten() -> None:
 def kept(cascade: str, matures: float, models: tuple[str, ...] = ("m@1",)) -> Kept:
     panel = Panel(models, tuple(True for _ in models), ())
     return Kept.of(cascade, matures - 100, matures, 60.0, 1, panel, [Values(1.0, 0.5, 2.0, 0.5, 2.0) for _ in models])
+
+
+def voter(cascade: str, as_of: float, vote: str, source: str = "", matures: float = 1e6) -> Kept:
+    said = [Values(1.0, 0.5, 2.0, 0.5, 2.0)]
+    return Kept.of(cascade, as_of, matures, 60.0, 1, Panel(("m@1",), (True,), ()), said, source=source, vote=vote)
+
+
+def kept_by(learner: PartitionLearner, *voters: Kept) -> None:
+    for one in voters:
+        learner._reserved += 1
+        learner.keep(one)
+
+
+def test_votes_count_from_the_next_slot_on() -> None:
+    learner = PartitionLearner(learning_settings(learn_every_seconds=600))
+    learner.advance(1000.0, lambda _: None)
+    kept_by(learner, voter("a", 1010.0, "weibo"), voter("b", 1020.0, "weibo"), voter("c", 1030.0, ""))
+    learner.advance(1199.0, lambda _: None)
+    assert learner.learned.votes_of(None) == {}
+    assert learner.advance(1200.0, lambda _: None) == []
+    assert learner.learned.votes_of(None) == pytest.approx({"weibo": 2.0}, rel=0.01)
+    assert learner.state_at(1199.0).votes_of(None) == {}
+    learner.advance(1800.0, lambda _: None)  # each has voted once
+    assert learner.learned.votes_of(None) == pytest.approx({"weibo": 2.0}, rel=0.01)
+
+
+def test_a_recovery_lets_those_vote_again_that_had_not() -> None:
+    config = learning_settings(learn_every_seconds=600)
+    first = [voter("a", 1010.0, "weibo"), voter("b", 1020.0, "higgs")]
+    second = [voter("c", 1250.0, "weibo"), voter("d", 1300.0, "weibo")]
+    undisturbed = PartitionLearner(config)
+    for time, some in ((1000.0, first), (1200.0, second)):
+        undisturbed.advance(time, lambda _: None)
+        kept_by(undisturbed, *some)
+    known = undisturbed.state_at(1260.0)
+    undisturbed.advance(1800.0, lambda _: None)
+    recovered = PartitionLearner(config)
+    recovered.restore([*first, *second], known, 1260.0)  # what was kept from then on is made again
+    kept_by(recovered, second[1])
+    recovered.advance(1800.0, lambda _: None)
+    assert recovered.learned.snapshot() == undisturbed.learned.snapshot()
+    assert recovered.learned.votes_of(None) == pytest.approx({"weibo": 3.0, "higgs": 1.0}, rel=0.01)
+
+
+def test_each_source_has_votes_of_its_own() -> None:
+    learned = Learned().after(
+        voters=[voter("a", 1.0, "ced", "weibo"), voter("b", 2.0, "higgs", "twitter"), voter("c", 3.0, "ced")]
+    )
+    assert learned.votes_of("weibo") == {"ced": 1.0}
+    assert learned.votes_of("twitter") == {"higgs": 1.0}
+    assert learned.votes_of("mastodon") == learned.votes_of(None) == {"ced": 1.0}
+    assert Learned.restore(learned.snapshot()).votes == learned.votes
+
+
+def test_sources_that_vote_apart_are_bounded() -> None:
+    learned = Learned().after(voters=[voter(f"c{n}", float(n), "ced", f"source {n}") for n in range(100)])
+    assert len(learned.votes) == 65
+    assert learned.votes_of("source 99") == pytest.approx({"ced": 36.0}, rel=0.05)
+
+
+def test_learned_state_of_before_there_were_votes_is_read() -> None:
+    import msgspec
+
+    known = Learned().after([Truth(kept("a", 1000.0), 4)])
+    old = msgspec.msgpack.decode(known.snapshot())
+    del old["votes"]
+    assert Learned.restore(msgspec.msgpack.encode(old)).votes_of("weibo") == {}
+
+
+def test_a_stream_learns_what_its_posts_resemble() -> None:
+    """`Swayed` says more where posts with many reshares are usual, from the slot after those were forecast on."""
+    out, partition = play(long_stream(3), [], learning_settings(), other=Swayed)
+    assert set(partition.learner.learned.votes_of(None)) == {"few", "many"}
+    told_nothing, _ = play(long_stream(3), [], learning_settings(learn=False), other=Swayed)
+    first = min(record.as_of for record in out.forecasts.values()) + 600.0
+    for id, record in out.forecasts.items():
+        if record.model == "blend" and record.as_of < first - 600.0:
+            assert record == told_nothing.forecasts[id]
+    assert out.forecasts != told_nothing.forecasts
 
 
 def test_a_model_that_is_no_longer_scored_is_forgotten_after_a_week() -> None:

@@ -17,7 +17,7 @@ from streams.engine.inference import ForecastService, ModelRun
 from streams.scoring.board import FAMILIES
 from streams.scoring.learned import Learned
 from streams.scoring.scores import ScoreRecord
-from tests.streams.learning_engine import HOUR, blend, learning_settings, long_stream, play, service
+from tests.streams.learning_engine import HOUR, Swayed, blend, learning_settings, long_stream, play, service
 from tests.streams.worker_rig import Rig
 
 
@@ -147,6 +147,21 @@ async def test_the_metrics_tell_how_good_the_models_are_and_what_the_blend_weigh
     assert weights[0] > weights[1], "tenfold is far off"
     await rig.core.disown(0)
     assert rig.total("cascadecast_blend_weight_ratio") == 0
+
+
+async def test_the_metrics_tell_what_the_posts_resemble() -> None:
+    config = learning_settings()
+    rig = Rig(config, service(config, Swayed))
+    await rig.core.own({0})
+    await rig.play(long_stream(23, cascades=60), 1)
+    shares = {
+        name: rig.value("cascadecast_population_share_ratio", population=name, partition="0")
+        for name in ("few", "many")
+    }
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert min(shares.values()) > 0.05
+    await rig.core.disown(0)
+    assert rig.total("cascadecast_population_share_ratio") == 0
 
 
 def test_the_command_writes_scores(
