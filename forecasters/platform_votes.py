@@ -9,13 +9,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from forecasters.base import Case, Example, Forecaster
 from forecasters.labels import population_of
 
 MEMORY_VOTES: Final = 800.0
 """A vote counts 1/e after so many more, as long as a score does for a blend: a topic may change its platform."""
+
+UNSURE: Final = 0.1
+"""Share of a post that is spread evenly where a stream's posts say which population to expect: a gate errs on about one
+post in a hundred, and then as surely as ever. With 0 the prior mends half of these errors, with 0.1 nearly all."""
 
 VOTING_BATCH: Final = 256
 
@@ -38,6 +42,21 @@ class PopulationVotes:
             counts = {known: count * keep for known, count in counts.items()}
             counts[name] = counts.get(name, 0.0) + 1.0
         return type(self)(counts)
+
+
+def expected_shares(alone: Any, votes: Any) -> Any:
+    """Bayes, from even odds on: the shares (B, D) that posts have of populations by themselves, after votes (B, D).
+
+    Arrays or tensors, whose arithmetic is the same. Shares are of a gate that was trained on as many posts of each
+    population, so the prior multiplies them. A post whose stream has shown nothing yet is told by itself alone, to the
+    bit.
+    """
+    D = alone.shape[1]
+    cast = votes.sum(1)[:, None]
+    doubted = alone + UNSURE * cast / (cast + D) * (1.0 / D - alone)
+    together = doubted * (votes + 1.0)  # as if each population had been met once before
+    known = together / together.sum(1)[:, None]
+    return alone + (known - alone) * (cast > 0.0)
 
 
 def examples_in_turn(forecaster: Forecaster, cases: Sequence[Case], *, alone: bool = False) -> list[Example]:

@@ -69,11 +69,18 @@ class LogRegression(Forecaster):
             raise ModelStoreError(f"{self.name} has not been trained; run 'cascadecast train {self.name}' first")
         if not examples:
             return np.zeros(0)
-        predicted = self.predict_log(_matrix(examples))
+        predicted = self.predict_log(self.matrix(examples))
         return np.exp2(np.clip(predicted, 0.0, np.log2(1.0 + MAX_INCREMENT))) - 1.0
 
     def forecast(self, examples: Sequence[Example]) -> Forecasts:
-        return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation)
+        group = self.populations(examples)
+        return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation, group=group)
+
+    def matrix(self, examples: Sequence[Example]) -> Floats:
+        """What is read of a batch, (B, F'); (0, 0) of none."""
+        if not examples:
+            return np.zeros((0, 0))
+        return np.stack([example.inputs["features"] for example in examples])
 
     def fit(self, train: Sequence[Case], validation: Sequence[Case], *, seed: int = 0) -> Self:
         return self.fit_labelled(train, np.log2(1.0 + increments(train)), validation, seed=seed)
@@ -85,15 +92,18 @@ class LogRegression(Forecaster):
         """
         if not train:
             raise DatasetError(f"{self.name} has no cases to train on; give a larger file or an earlier --observe")
-        fitting, choosing = self._prepared(train), self._prepared(validation)
-        self.fit_log(_matrix(fitting), labels, _matrix(choosing), np.log2(1.0 + increments(validation)), seed)
+        fitting, choosing = self.prepared(train), self.prepared(validation)
+        truths = np.log2(1.0 + increments(validation))
+        self.fit_log(self.matrix(fitting), labels, self.matrix(choosing), truths, seed)
         self.fitted = True
         self.relaxation = Relaxation.fit(train)
         # Without a validation part the residuals of the fit itself are the best there is, though a little
         # narrow.
         judged, truth = (choosing, increments(validation)) if validation else (fitting, increments(train))
         age, _, observed = times_of(judged)
-        self.intervals = ConformalIntervals.fit(self.point(judged), truth, age, observed, level=self.level)
+        self.intervals = ConformalIntervals.fit(
+            self.point(judged), truth, age, observed, group=self.populations(judged), level=self.level
+        )
         return self
 
     def save(self, directory: Path) -> None:
@@ -125,15 +135,9 @@ class LogRegression(Forecaster):
         forecaster.fitted = True
         return forecaster
 
-    def _prepared(self, cases: Sequence[Case]) -> list[Example]:
+    def prepared(self, cases: Sequence[Case]) -> list[Example]:
+        """The examples of cases to fit to."""
         return [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
-
-
-def _matrix(examples: Sequence[Example]) -> Floats:
-    """The features of a batch, (B, F); (0, 0) of none."""
-    if not examples:
-        return np.zeros((0, 0))
-    return np.stack([example.inputs["features"] for example in examples])
 
 
 def time_features(view: CascadeView, horizon_seconds: float) -> tuple[float, float]:

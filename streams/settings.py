@@ -73,12 +73,14 @@ class Settings(BaseSettings):
         "horizon, and learned from; none: no scores.",
     )
     learn: bool = Field(
-        True, description="Whether intervals and the weights of blends follow the scores; scores are made either way."
+        True,
+        description="Whether forecasts follow the stream: intervals and the weights of blends its scores, models the "
+        "platform that its posts resemble; scores are made either way.",
     )
     learn_every_seconds: float = Field(
         3600.0,
         ge=1,
-        description="Slot of event time: a forecast uses what had matured before its slot began.",
+        description="Slot of event time: a forecast uses what had been learned before its slot began.",
     )
     partitions: int = Field(
         8,

@@ -139,6 +139,10 @@ class BlendForecaster(Forecaster):
             group=group,
         )
 
+    @property
+    def tells_populations(self) -> bool:
+        return self.teller is not None
+
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         if self.teller is None:
             return None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from forecasters.context.config import ContextConfig
+from forecasters.platform_votes import expected_shares
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +26,6 @@ FLOOR_SHARPNESS: Final = 4.0
 """Of the softplus that keeps a forecast at 0 or above; past one doubling it adds under 0.005."""
 LARGEST_DEVIATION: Final = 5.0
 """Standard deviations: what lies beyond was never seen in training, and no network should extrapolate to it."""
-UNSURE: Final = 0.1
-"""Share of a post that the gate spreads evenly where a stream's posts say which population to expect: it errs on about
-one post in a hundred, and then as surely as ever. With 0 the prior mends half of these errors, with 0.1 nearly all."""
 SMALLEST_SPREAD: Final = 1e-3
 """A feature that never varied in training (the horizon's part of one observation time) must not blow up later."""
 
@@ -124,20 +122,10 @@ class ContextNet(nn.Module):
         return growth, (hidden[::E] * share[:, :, None]).sum(0)
 
     def shares(self, features: Tensor) -> Tensor:
-        """How much of each population there is in a post, (B, D), rows summing to 1: Bayes, from even odds on.
-
-        The gate was trained on as many posts of each population, so the prior multiplies its shares. A post whose
-        stream has shown nothing yet is told by itself alone.
-        """
-        D = len(self.populations)
+        """How much of each population there is in a post, (B, D), rows summing to 1."""
         alone = torch.softmax(self.gate(self.gate_scale(features[:, : self.inputs])[0]), dim=1)
         votes = features[:, self.inputs :]
-        if not votes.shape[1]:
-            return alone
-        cast = votes.sum(1, keepdim=True)
-        doubted = alone + UNSURE * cast / (cast + D) * (1.0 / D - alone)
-        together = doubted * (votes + 1.0)  # as if each population had been met once before
-        return torch.where(cast > 0.0, together / together.sum(1, keepdim=True), alone)
+        return expected_shares(alone, votes) if votes.shape[1] else alone
 
 
 def context_batch(features: Sequence[Floats]) -> Tensor:

@@ -148,6 +148,20 @@ def test_a_cascade_of_a_hundred_thousand_is_no_trouble(name: str) -> None:
 
 
 @each
+@settings(max_examples=3)
+@given(st.dictionaries(st.sampled_from(["", "a", "b"]), st.floats(0.0, 1e9)))
+def test_keeps_every_promise_whatever_its_stream_has_shown(name: str, votes: dict[str, float]) -> None:
+    forecaster = fitted(name)
+    examples = examples_of(forecaster, ages=(3600.0,))
+    told = [forecaster.in_stream(example, votes) for example in examples]
+    assert_promises(examples, forecaster.forecast(told))
+    names = forecaster.votes(examples)
+    assert names == forecaster.votes(told)
+    assert (names is not None) == forecaster.tells_populations
+    assert_same(forecaster.forecast([forecaster.in_stream(one, {}) for one in told]), forecaster.forecast(examples))
+
+
+@each
 def test_says_what_it_prepared(name: str) -> None:
     cascade = cascade_of([10.0, 20.0, 4000.0])
     example = fitted(name).prepare(cascade, START + 3600.0, DAY)
