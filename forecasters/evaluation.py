@@ -107,7 +107,8 @@ def evaluate(
         else:
             runs += _runs(model, fold, plan, seed, fitted, stored=False, progress=watch)
     runs.sort(key=lambda run: (plan.observe_seconds.index(run.observe_seconds), plan.models.index(run.model)))
-    shared = {"protocol": plan.protocol, "min_events": plan.min_events, "split_seed": plan.split_seed}
+    shared = {"protocol": plan.protocol, "min_events": plan.min_events, "split_seed": plan.split_seed,
+              "alone": plan.alone}  # fmt: skip
     return Evaluation(rows_of(runs, data=data, split=plan.split, reference=reference, shared=shared), runs)
 
 

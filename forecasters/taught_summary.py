@@ -32,6 +32,15 @@ TEACHERS_SHARE: Final = 0.5
 """Of a label, in log2. The truth alone is noisy, the teachers alone err where they all do."""
 
 
+def fitted_context(
+    train: Sequence[Case], config: ContextConfig | None, *, taught: bool, seed: int
+) -> ContextNet | None:
+    """The context network that a model asks for: that of a taught summary, that of `fit_context`, or none."""
+    if config is None:
+        return None
+    return fit_taught_summary(train, config, seed=seed) if taught else fit_context(train, config, seed=seed)
+
+
 def fit_taught_summary(train: Sequence[Case], config: ContextConfig, *, seed: int = 0) -> ContextNet:
     """Fit the summary's network to the cases of ``train`` and to their cascades at ages near, under taught labels.
 

@@ -31,7 +31,6 @@ from forecasters.autocas.training import future_steps, start, train_networks
 from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.context import ContextConfig
-from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet
 from forecasters.context.populations import population_votes, resembled_populations, with_votes
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -40,7 +39,7 @@ from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.labels import observed_until
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
 from forecasters.nearby_ages import with_nearby_ages
-from forecasters.taught_summary import fit_taught_summary
+from forecasters.taught_summary import fitted_context
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from graph import Cascade, CascadeView
@@ -117,8 +116,8 @@ class AutoCasForecaster(Forecaster):
         if epochs is not None:
             self.config = replace(self.config, epochs=epochs)
         language_model = language_model_of(self.config)
-        fit_first = fit_taught_summary if self.config.taught else fit_context
-        self.context = fit_first(train, self.context_config, seed=seed) if self.config.context else None
+        asked = self.context_config if self.config.context else None
+        self.context = fitted_context(train, asked, taught=self.config.taught, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         validation = sampled_cases(validation, self.config.validation_cases, seed)
         count, span, most = self.config.nearby_ages, self.config.age_span, self.config.most_cuts

@@ -18,7 +18,6 @@ from forecasters.concat.model import ConCatNet
 from forecasters.concat.observation import sequence
 from forecasters.concat.parting import parts_of_like_length
 from forecasters.concat.training import mean_growth, train_networks
-from forecasters.context.fitting import fit_context
 from forecasters.context.network import ContextNet
 from forecasters.context.populations import population_votes, resembled_populations, with_votes
 from forecasters.dataset import DatasetError, increments, sampled_cases
@@ -26,7 +25,7 @@ from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
 from forecasters.members import fill_members, member_tensors
 from forecasters.model_files import CONFIG_FILE, TENSORS_FILE, read_config, read_tensors, write_config, write_tensors
-from forecasters.taught_summary import fit_taught_summary
+from forecasters.taught_summary import fitted_context
 from forecasters.training_loop import Progress, chosen_device
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of
 from forecasters.user_embedding import UserEmbedding
@@ -131,8 +130,7 @@ class ConCatForecaster(Forecaster):
             self.config = replace(self.config, epochs=epochs)
         if self.config.global_features:
             self.embedding = UserEmbedding.fit(train, self.config.global_features, seed=seed)
-        fit_first = fit_taught_summary if self.config.taught else fit_context
-        context = None if self.config.context is None else fit_first(train, self.config.context, seed=seed)
+        context = fitted_context(train, self.config.context, taught=self.config.taught, seed=seed)
         train = sampled_cases(train, self.config.training_cases, seed)
         fitting, choosing = self._examples(train), self._examples(validation)
         growth = np.log2(1.0 + increments(train))

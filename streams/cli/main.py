@@ -51,9 +51,9 @@ def build_app() -> typer.Typer:
         version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     ) -> None:
         if version:
-            from importlib.metadata import version as installed_version
+            from streams.version import installed_version
 
-            typer.echo(f"cascadecast {installed_version('cascadecast')}")
+            typer.echo(f"cascadecast {installed_version()}")
             raise typer.Exit
         if context.invoked_subcommand is None:
             typer.echo(context.get_help())

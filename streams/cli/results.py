@@ -7,11 +7,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from streams.version import installed_version
 
 
 def machine() -> dict[str, Any]:
@@ -51,7 +52,7 @@ def print_result(command: str, seconds: float, results: Sequence[dict[str, Any]]
     """Print the result object of ``--json``."""
     document = {
         "command": command,
-        "version": version("cascadecast"),
+        "version": installed_version(),
         "commit": commit(),
         "machine": machine(),
         "seconds": round(seconds, 3),

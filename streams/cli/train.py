@@ -165,7 +165,10 @@ def _epochs(seeds: Sequence[int]) -> Iterator[Callable[[int, Any], None] | None]
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as shown:
-        tasks = {seed: shown.add_task(f"seed {seed}", total=None) for seed in seeds}
+        tasks = {
+            seed: shown.add_task(f"seed {seed}, fitting what comes before the first epoch", total=None)
+            for seed in seeds
+        }
 
         def update(seed: int, epoch: Any) -> None:
             text = f"epoch {epoch.number}, validation MSLE {epoch.validation_msle:.3f} (best {epoch.best_msle:.3f})"

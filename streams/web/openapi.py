@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
 
+from streams.version import installed_version
 from streams.web.answers import CascadeDetail, Models, Problem, Top
 
 _PROBLEM: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -29,7 +29,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Cascadecast",
-            "version": version("cascadecast"),
+            "version": installed_version(),
             "summary": "Live posts and what they are expected to become.",
             "description": "Any worker answers for all. Times are event time (s since 1970), sizes are reshares.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

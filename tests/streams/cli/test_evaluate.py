@@ -169,6 +169,16 @@ def test_max_cascades_limits_the_work(app: typer.Typer, data: Path) -> None:
     assert json.loads(result.stdout)["results"][0]["n"] <= 7
 
 
+def test_posts_are_a_stream_unless_each_is_to_stand_alone(app: typer.Typer, data: Path) -> None:
+    """The shipped weights know several populations, so what a file's posts resemble changes what is expected."""
+    command = ["evaluate", "--data", str(data), "--models", "concat,hawkes", "--observe", "1h", "--json"]
+    in_stream, alone = (json.loads(RUN.invoke(app, [*command, *more]).stdout)["results"] for more in ([], ["--alone"]))
+    assert [row["alone"] for row in (*in_stream, *alone)] == [False, False, True, True]
+    concat, hawkes = zip(in_stream, alone, strict=True)
+    assert concat[0]["msle"] != concat[1]["msle"]
+    assert hawkes[0]["msle"] == hawkes[1]["msle"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
