@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.blend.experts import Expert, checked, fresh_experts, load_experts, save_experts, stored_experts
+from forecasters.blend.judging import Judged, logs_of
 from forecasters.blend.moments import Moments
 from forecasters.blend.online import BlendPrior
 from forecasters.blend.out_of_fold import out_of_fold
 from forecasters.blend.weights import BlendWeights
-from forecasters.dataset import DatasetError, Split, increments
+from forecasters.dataset import DatasetError, Split
 from forecasters.errors import ModelStoreError
 from forecasters.fitting import EpochProgress, fit_forecaster
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
-from forecasters.labels import population_of
 from forecasters.model_files import CONFIG_FILE, read_config, write_config
-from forecasters.platform_votes import PopulationVotes, votes_by_file
 from forecasters.trajectory import MAX_INCREMENT, Relaxation, complete_forecasts, times_of, trajectory_ages
 from graph import Cascade, CascadeView
 
 Floats = NDArray[np.float64]
-
-PREDICTION_BATCH: Final = 256
 
 
 class BlendForecaster(Forecaster):
@@ -121,7 +118,7 @@ class BlendForecaster(Forecaster):
         What an expert of weight 0 said is not read, nor more of the examples than their common part; ``group`` (B,) are
         their populations, where an expert tells them.
         """
-        logs = _logs(said)  # (B, E)
+        logs = logs_of(said)  # (B, E)
         growth = np.maximum(0.0, np.einsum("be,be->b", weights, logs) + bias)
         increment = np.exp2(np.minimum(growth, np.log2(1.0 + MAX_INCREMENT))) - 1.0
         unbounded = np.zeros(len(examples))
@@ -188,20 +185,25 @@ class BlendForecaster(Forecaster):
                 fit_forecaster(
                     expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
                 )
-        judged = validation or train
-        logs, age, observed, group = self.predicted(judged, self._votes(judged))
-        truth = increments(judged)
+        judged = Judged.of(self, validation or train)
         if validation:
-            self.prior = BlendPrior.fit(np.log2(1.0 + truth)[:, None] - logs, age)
-            growth = out_of_fold(logs, truth, age, [case.graph.id for case in judged])
+            self.prior = BlendPrior.fit(judged.errors, judged.age_seconds)
+            cascades = [case.graph.id for case in validation]
+            growth = out_of_fold(judged.logs, judged.truth, judged.age_seconds, cascades)
         else:
             # Residuals of the fit itself flatter whoever fitted closest: they must not choose among experts.
             self.prior = BlendPrior.ignorant(len(self.experts))
-            growth = self.prior.weights().growth(logs, age)
+            growth = self.prior.weights().growth(judged.logs, judged.age_seconds)
         self.weights = self.prior.weights()
         self.relaxation = Relaxation.fit(train or validation)
-        predicted = np.exp2(growth) - 1.0
-        self.intervals = ConformalIntervals.fit(predicted, truth, age, observed, group=group, level=self.level)
+        self.intervals = ConformalIntervals.fit(
+            np.exp2(growth) - 1.0,
+            judged.truth,
+            judged.age_seconds,
+            judged.observed,
+            group=judged.populations,
+            level=self.level,
+        )
         self.fitted = True
         return self
 
@@ -260,34 +262,6 @@ class BlendForecaster(Forecaster):
         own = _parts(number, [examples[row] for row in rows])
         return Forecasts.placed(self.experts[number].forecaster.forecast(own), rows, len(examples))
 
-    def _votes(self, cases: Sequence[Case]) -> dict[str, PopulationVotes]:
-        """What the cases of each file vote for."""
-        return {} if self.teller is None else votes_by_file(self.experts[self.teller].forecaster, cases)
-
-    def predicted(
-        self, cases: Sequence[Case], votes: Mapping[str, PopulationVotes] | None = None
-    ) -> tuple[Floats, Floats, Floats, NDArray[np.int64] | None]:
-        """The experts' log2(1 + increment) (n, E), ages, observed sizes and, where told, populations (n,) of cases.
-
-        ``votes`` are those of each file: weights are for a stream whose platform is known, as it soon is.
-        """
-        logs, times, groups = [], [], []
-        for first in range(0, len(cases), PREDICTION_BATCH):
-            some = cases[first : first + PREDICTION_BATCH]
-            examples = [
-                self.in_stream(
-                    self.prepare_all(case.graph, case.as_of, case.horizon_seconds),
-                    (votes or {}).get(population_of(case.graph), PopulationVotes()).counts,
-                )
-                for case in some
-            ]
-            logs.append(_logs(self.ask_all(examples)))
-            times.append(np.stack(times_of(examples)))  # (3, n)
-            group = self.populations(examples)
-            groups += [] if group is None else [group]
-        age, _, observed = np.concatenate(times, axis=1)
-        return np.concatenate(logs), age, observed, np.concatenate(groups) if groups else None
-
     def _shares(self, paths: Floats, examples: Sequence[Example]) -> Floats:
         """The paths (B, P) as shares of their ends; where no expert sees any growth, those of the relaxation."""
         age, horizon, _ = times_of(examples)
@@ -308,8 +282,3 @@ def _parts(number: int, examples: Sequence[Example]) -> list[Example]:
         )
         for example in examples
     ]
-
-
-def _logs(said: Sequence[Forecasts]) -> Floats:
-    """log2(1 + increment) of each expert, (B, E)."""
-    return np.log2(1.0 + np.stack([one.increment for one in said], axis=1))

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.blend import BlendForecaster, BlendPrior, BlendWeights
+from forecasters.blend.judging import Judged as JudgedCases
 from forecasters.blend.online import STEADY_ANCHOR_CASES, STEADY_BIAS_CASES
 from forecasters.bootstrap import interval, resampled_means
-from forecasters.dataset import increments, rolling_cases
+from forecasters.dataset import rolling_cases
 from forecasters.model_lookup import load_forecaster
 from streams.cli.cascade_files import load_cascades
 
@@ -65,10 +66,10 @@ def rows(paths: Sequence[Path], repeats: int) -> list[dict[str, Any]]:
     logs, truth, age, ids, files = [], [], [], [], []
     for path in paths:
         cases = rolling_cases(load_cascades([path]), HORIZON_SECONDS)
-        said, ages, _, _ = blend.predicted(cases)
-        logs.append(said)
-        age.append(ages)
-        truth.append(np.log2(1.0 + increments(cases)))
+        said = JudgedCases.of(blend, cases)
+        logs.append(said.logs)
+        age.append(said.age_seconds)
+        truth.append(np.log2(1.0 + said.truth))
         ids += [f"{path.name}:{case.graph.id}" for case in cases]
         files += [path.name] * len(cases)
     number = {cascade: n for n, cascade in enumerate(sorted(set(ids)))}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from forecasters.autocas import AutoCasForecaster
 from forecasters.base import Case, Forecaster
 from forecasters.blend import BlendForecaster
+from forecasters.blend.judging import Judged
 from forecasters.casft import CasFTForecaster
 from forecasters.concat import ConCatForecaster
 from forecasters.context import ContextConfig
@@ -296,10 +297,10 @@ def test_a_blend_is_fitted_for_streams_whose_platform_is_known() -> None:
     }
     blend = BlendForecaster.of_fresh(["hawkes", "concat"])
     blend.fit([], judged, seed=0, fitted={"concat": concat})
-    logs, *_ = blend.predicted(judged, votes)
+    found = Judged.of(blend, judged)
     case = judged[0]
     told = concat.in_stream(concat.prepare(case.graph, case.as_of, DAY), votes["steady"].counts)
-    assert logs[0, 1] == pytest.approx(np.log2(1.0 + concat.forecast([told]).increment[0]), rel=1e-4)
+    assert found.logs[0, 1] == pytest.approx(np.log2(1.0 + concat.forecast([told]).increment[0]), rel=1e-4)
 
 
 def test_votes_survive_nothing_but_the_stream(tmp_path: Path) -> None:
