@@ -151,19 +151,19 @@ class Forecaster(ABC):
         """Fit to ``train``, choose by ``validation``; training-free forecasters only calibrate their
         interval."""
 
-    def calibrate(self, cases: Sequence[Case]) -> Self:
-        """Fit the intervals anew on ``cases`` (at least one) that the model was not fitted to; all else stays.
+    def calibrate(self, examples: Sequence[Example], actual: Floats) -> Self:
+        """Fit the intervals anew on ``examples`` (at least one) that the model was not fitted to; all else stays.
 
-        Raises `NotCalibratedError` for a model whose intervals are of another kind.
+        ``actual`` (B,) are their true increments. Raises `NotCalibratedError` for a model whose intervals are of
+        another kind.
         """
         intervals = self.intervals
         if not isinstance(intervals, ConformalIntervals):
             raise NotCalibratedError(f"{self.name} has no intervals that cases could calibrate")
-        examples = [self.prepare(case.graph, case.as_of, case.horizon_seconds) for case in cases]
         said = self.forecast(examples)
         self.intervals = ConformalIntervals.fit(
             said.increment,
-            np.array([case.increment for case in cases], dtype=np.float64),
+            np.asarray(actual, dtype=np.float64),
             np.array([example.age_seconds for example in examples]),
             np.array([float(example.observed) for example in examples]),
             group=self.populations(examples),

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from forecasters.cards import files_table
-from forecasters.dataset import DatasetError, rolling_cases
+from forecasters.dataset import DatasetError, increments, rolling_cases
 from forecasters.fitting import scores_on
 from forecasters.folds import MIN_CASES
 from forecasters.model_store import ModelStore, StoredModel
+from forecasters.platform_votes import examples_in_turn
 from forecasters.training_plan import DataFile
 from graph import Cascade
 from graph.durations import format_duration
@@ -38,7 +39,7 @@ def calibrated_version(
         raise DatasetError(f"only {found} of {len(cascades)} cascades have a reshare, {MIN_CASES} are needed")
     forecaster = model.load()
     before = scores_on(forecaster, cases)
-    forecaster.calibrate(cases)
+    forecaster.calibrate(examples_in_turn(forecaster, cases), increments(cases))
     record = {
         "of_version": model.version,
         "data": [file.record() for file in files],

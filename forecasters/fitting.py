@@ -10,6 +10,7 @@ from typing import Any
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import Split, increments
 from forecasters.metrics import score
+from forecasters.platform_votes import examples_in_turn
 
 EpochProgress = Callable[[Any], None]
 
@@ -37,7 +38,6 @@ def fit_forecaster(
 
 
 def scores_on(forecaster: Forecaster, test: Sequence[Case]) -> dict[str, float]:
-    """All metrics of one forecaster on cases."""
-    examples = [forecaster.prepare(case.graph, case.as_of, case.horizon_seconds) for case in test]
-    forecasts = forecaster.forecast(examples)
+    """All metrics of one forecaster on cases, the posts of a stream for each file."""
+    forecasts = forecaster.forecast(examples_in_turn(forecaster, test))
     return score(forecasts.increment, increments(test), forecasts.low, forecasts.high)

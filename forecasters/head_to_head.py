@@ -11,6 +11,7 @@ from forecasters.base import Case, Forecaster
 from forecasters.bootstrap import LEVEL, interval, resampled_means
 from forecasters.dataset import DatasetError, cases, increments
 from forecasters.metrics import coverage, log_errors
+from forecasters.platform_votes import examples_in_turn
 from graph import Cascade
 
 
@@ -46,7 +47,7 @@ def _row(champion: Forecaster, challenger: Forecaster, some: Sequence[Case], age
     row: dict[str, Any] = {"observe_seconds": age, "cascades": len(names), "n": len(some)}
     sums = []
     for role, model in (("champion", champion), ("challenger", challenger)):
-        said = model.forecast([model.prepare(case.graph, case.as_of, case.horizon_seconds) for case in some])
+        said = model.forecast(examples_in_turn(model, some))
         squared = log_errors(said.increment, truth) ** 2
         sums.append(np.bincount(places, weights=squared))
         row[role] = model.version

@@ -188,18 +188,16 @@ class CasFTForecaster(Forecaster):
         self.trend_learned = bool(training.truth.known.any()) and self.config.trend in ("diffusion", "regression")
         self.relaxation = Relaxation.fit(train)
         # without a validation part the residuals of the fit itself are the best there is, though narrow
-        return self._calibrated(choosing, validation) if choosing else self._calibrated(fitting, train)
+        held, truth = (choosing, validation) if choosing else (fitting, train)
+        return self.calibrate(held, increments(truth))
 
-    def calibrate(self, cases: Sequence[Case]) -> Self:
-        return self._calibrated(self._examples(cases), cases)
-
-    def _calibrated(self, examples: Sequence[Example], cases: Sequence[Case]) -> Self:
+    def calibrate(self, examples: Sequence[Example], actual: Floats) -> Self:
         drawn = self._draw(examples)
         age, _, observed = times_of(examples)
         self.intervals = ConformalQuantiles.fit(
             drawn.low,
             drawn.high,
-            increments(cases),
+            actual,
             age,
             observed,
             group=self.populations(examples),
