@@ -25,9 +25,13 @@ ones. It gives the anchor a scale."""
 BIAS_CASES: Final = 100.0
 """A bias counts as measured once so many cases show it: the mean of an error of one doubling is then known to 0.1."""
 
-WORTH_ASKING: Final = 0.005
-"""Part of the squared error that further experts must save to be asked: less than that no validation part can tell from
-chance, and an expert's forecast costs as much whatever it weighs."""
+WORTH_ASKING: Final = 0.0025
+"""Part of the squared error that further experts must save to be asked: an expert's forecast costs as much whatever it
+weighs."""
+
+AS_GOOD: Final = 0.005
+"""Part of the squared error that a set of experts may cost for being cheaper than another of as many: less than that no
+validation part can tell from chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ class BlendWeights:
 
         ``by_few``: of as few experts as the error allows, `WORTH_ASKING` above that of all; the others weigh nothing
         at any age, and need not be asked. How many it takes is found by leaving out one after the other, those that
-        weigh least first. Of all sets of so many experts that the error allows, it is then the first in the order of
-        the experts, who are listed from the cheap to the costly. `ANCHOR_CASES` speak for the anchor there, however
+        weigh least first. Of all sets of so many experts that are `AS_GOOD`, it is then the one whose costliest
+        expert is the cheapest; experts are listed from the cheap to the costly. `ANCHOR_CASES` speak for the anchor there, however
         strongly weights are drawn to it: of two experts that say the same both are kept only while few cases have
         shown it.
         """
@@ -70,20 +74,21 @@ class BlendWeights:
         if not by_few:
             return cls(weights, bias)
         judged = Fit.of(moments, anchor, anchor_cases=ANCHOR_CASES, bias_cases=bias_cases)
-        allowed = (1.0 + WORTH_ASKING) * judged.value(weights)
+        best = judged.value(weights)
         heard = np.ones(moments.experts, np.bool_)
         for expert in np.argsort(weights.sum(axis=0), kind="stable")[:-1]:
             fewer = heard.copy()
             fewer[expert] = False
             found = (weights, bias) if not weights[:, expert].any() else fit.solution(fewer)
-            if judged.value(found[0]) <= allowed:
+            if judged.value(found[0]) <= (1.0 + WORTH_ASKING) * best:
                 heard, (weights, bias) = fewer, found
-        for among in itertools.combinations(range(moments.experts), int(heard.sum())):
+        sets = itertools.combinations(range(moments.experts), int(heard.sum()))
+        for among in sorted(sets, key=lambda some: some[::-1]):  # the costliest of each decides
             few = np.isin(np.arange(moments.experts), among)
             if (few == heard).all():
                 break
             found = fit.solution(few)
-            if judged.value(found[0]) <= allowed:
+            if judged.value(found[0]) <= (1.0 + AS_GOOD) * best:
                 return cls(*found)
         return cls(weights, bias)
 

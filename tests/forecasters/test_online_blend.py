@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from forecasters.blend import BlendPrior, BlendWeights, OnlineBlend
 from forecasters.blend.moments import ERROR_CAP, Moments
-from forecasters.blend.weights import WORTH_ASKING, Fit
+from forecasters.blend.weights import AS_GOOD, Fit
 from forecasters.learning_ages import KNOTS
 
 HOUR = 3600.0
@@ -151,7 +151,7 @@ def test_few_experts_are_as_good_as_all_but_for_what_no_validation_part_can_tell
     np.testing.assert_allclose(few.sum(axis=1), 1.0)
     assert (few >= 0.0).all()
     assert fit.value(every) <= fit.value(few) + 1e-9
-    assert fit.value(few) <= (1.0 + WORTH_ASKING) * fit.value(every) + 1e-9
+    assert fit.value(few) <= (1.0 + AS_GOOD) * fit.value(every) + 1e-9
     rng = np.random.default_rng(seed)
     for other in rng.dirichlet(np.ones(4), (10, len(KNOTS))):  # the value is that of the problem, biases at their best
         n = moments.count + 100.0
@@ -174,7 +174,7 @@ def test_of_experts_as_good_within_chance_the_first_is_asked() -> None:
     rng = np.random.default_rng(5)
     ages = np.repeat(KNOTS, 4000)
     better = rng.normal(size=len(ages))
-    errors = np.stack([better * (1.0 + 0.4 * WORTH_ASKING), better], axis=1)  # the second saves less than it costs
+    errors = np.stack([better * (1.0 + 0.4 * AS_GOOD), better], axis=1)  # the second saves less than it costs
     found = BlendWeights.solve(Moments.of(errors, ages), BlendWeights.equal(2).weights, by_few=True)
     assert found.weights.any(axis=0).tolist() == [True, False]
 
@@ -226,3 +226,11 @@ def test_weights_that_are_none_are_refused() -> None:
     for bad in ({"bias": [0.0]}, {"weights": [[0.7, 0.7]] * len(KNOTS)}, {"weights": [[1.5, -0.5]] * len(KNOTS)}):
         with pytest.raises(ValueError, match="weights must"):
             BlendWeights.from_config({**good, **bad})
+
+
+def test_of_sets_as_good_the_one_is_asked_whose_costliest_expert_is_the_cheapest() -> None:
+    """Experts 1 and 2 complete each other, and so, by a hair better, do 0 and 3; 3 is the costliest."""
+    common, a, b = np.random.default_rng(5).normal(size=(3, 4000))
+    errors = np.stack([0.999 * common + b, common + a, common - a, 0.999 * common - b], axis=1)
+    weights = BlendPrior.fit(errors, np.full(4000, HOUR)).weights().weights[2]
+    assert np.flatnonzero(weights).tolist() == [1, 2]
