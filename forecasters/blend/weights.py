@@ -64,10 +64,10 @@ class BlendWeights:
 
         ``by_few``: of as few experts as the error allows, `WORTH_ASKING` above that of all; the others weigh nothing
         at any age, and need not be asked. How many it takes is found by leaving out one after the other, those that
-        weigh least first. Of all sets of so many experts that are `AS_GOOD`, it is then the one whose costliest
-        expert is the cheapest; experts are listed from the cheap to the costly. `ANCHOR_CASES` speak for the anchor there, however
-        strongly weights are drawn to it: of two experts that say the same both are kept only while few cases have
-        shown it.
+        weigh least first. Of all sets of so many experts that are `AS_GOOD`, it is then the one whose costliest expert
+        is the cheapest; experts are listed from the cheap to the costly. `ANCHOR_CASES` speak for the anchor there,
+        however strongly weights are drawn to it: of two experts that say the same both are kept only while few cases
+        have shown it.
         """
         fit = Fit.of(moments, anchor, anchor_cases=anchor_cases, bias_cases=bias_cases)
         weights, bias = fit.solution()
