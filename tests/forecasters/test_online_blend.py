@@ -230,8 +230,8 @@ def test_weights_that_are_none_are_refused() -> None:
 
 def test_of_sets_as_good_the_one_is_asked_whose_costliest_expert_is_the_cheapest() -> None:
     """Experts 1 and 2 complete each other, and so, by a hair better, do 0 and 3; 3 is the costliest."""
-    common, a, b = np.random.default_rng(5).normal(size=(3, 2000))
+    common, a, b = np.random.default_rng(5).normal(size=(3, 10_000))
     common, a, b = np.append(common, common), np.append(a, -a), np.append(b, -b)  # uncorrelated to the last bit
     errors = np.stack([0.999 * common + b, common + a, common - a, 0.999 * common - b], axis=1)
-    weights = BlendPrior.fit(errors, np.full(4000, HOUR)).weights().weights[2]
+    weights = BlendPrior.fit(errors, np.full(20_000, HOUR)).weights().weights[2]
     assert np.flatnonzero(weights).tolist() == [1, 2]
