@@ -312,3 +312,18 @@ def test_votes_survive_nothing_but_the_stream(tmp_path: Path) -> None:
     example = loaded.prepare(case.graph, case.as_of, case.horizon_seconds)
     told = replace(example, inputs=loaded.in_stream(example, {"steady": 700.0}).inputs)
     assert loaded.forecast([told]).increment[0] > loaded.forecast([example]).increment[0]
+
+
+def test_trees_learn_from_populations_as_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the gate makes of a training case, which it may take for one of another population."""
+    cases = [stopping(i) for i in range(30)] + [steady(i) for i in range(30)]
+    trees = of_two("trees")
+    assert isinstance(trees, TreesForecaster)
+    assert trees.gate is not None
+    blind = replace(trees.gate, layers=tuple((0.0 * weight, bias) for weight, bias in trees.gate.layers))
+    monkeypatch.setattr(trees, "gate", blind)
+    columns = trees.matrix(trees.prepared(cases))[:, -2:]
+    assert columns[:, trees.gate.populations.index("stopping")].tolist() == [1.0] * 30 + [0.0] * 30
+    assert columns.sum(axis=1).tolist() == [1.0] * 60
+    told = trees.matrix([trees.prepare(case.graph, case.as_of, DAY) for case in cases])[:, -2:]
+    assert len(np.unique(told, axis=0)) == 1  # a blind gate tells nothing apart
