@@ -57,7 +57,7 @@ def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
     soon, else never; with every third outputs go out exactly once; with every fourth disks hold others' state too.
     """
     return {
-        "models": ("blend", "hawkes"),
+        "models": ("blend", "hawkes", "trees"),
         "alert_rules": RULES,
         "models_dir": models_dir,
         "horizon_seconds": HORIZON_SECONDS,
@@ -76,12 +76,15 @@ def settings_of(seed: int, models_dir: Path) -> dict[str, Any]:
 
 
 def cheap_blend(directory: Path) -> Path:
-    """A model store with a blend of the two training-free models, weighted by simulated cascades."""
+    """A model store with a blend of the two training-free models and the trees, weighted by simulated cascades.
+
+    The trees make forecasts hang on what the earlier posts of a source resemble.
+    """
     store = ModelStore(directory / "models")
     path = directory / "cascades.jsonl"
     write_events(path, (event for cascade in simulated_pool(1, 40) for event in cascade))
     cases = rolling_cases(list(read_cascades(str(path))), HORIZON_SECONDS, per_cascade=3)
-    store.publish(BlendForecaster.of_stored(["hawkes", "seismic"]).fit([], cases))
+    store.publish(BlendForecaster.of_stored(["hawkes", "seismic", "trees"]).fit([], cases))
     return store.root
 
 
