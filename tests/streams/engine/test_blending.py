@@ -12,13 +12,15 @@ from forecasters.base import Example, Forecasts
 from forecasters.blend import BlendForecaster
 from forecasters.blend.experts import Expert
 from forecasters.intervals import ConformalIntervals
+from forecasters.platform_votes import PopulationVotes
 from streams.engine.blending import Round, calibrated
 from streams.engine.due import Due
 from streams.engine.inference import ForecastService
 from streams.engine.partition import Partition
+from streams.scoring.learned import Learned
 from streams.scoring.learning import NOTHING
 from tests.streams.conftest import Doubling, cascade_events
-from tests.streams.learning_engine import Tenfold, blend, learning_settings
+from tests.streams.learning_engine import Swayed, Tenfold, blend, learning_settings
 
 
 def dues(count: int = 6) -> list[Due]:
@@ -51,6 +53,20 @@ def test_an_expert_that_is_a_model_of_the_lineup_is_asked_once() -> None:
     runs = service.forecast(dues())
     assert [len(run.records) for run in runs] == [6, 6]
     assert counting.prepared == 6
+
+
+def test_a_model_is_told_what_the_posts_of_each_source_resemble() -> None:
+    votes = {"": PopulationVotes({"many": 3.0, "few": 1.0}), "elsewhere": PopulationVotes({"many": 5.0})}
+    told = [replace(due, learned=Learned(votes=votes)) for due in dues(2)]
+    told.append(replace(told[1], view=replace(told[1].view, root_source="elsewhere")))
+    asked = Round(7200.0)
+    sizes = np.array([due.view.size for due in told])
+    np.testing.assert_allclose(asked.ask(Swayed(), told).increment, sizes * [17.5, 17.5, 20.0])
+    np.testing.assert_allclose(Round(7200.0).ask(Swayed(), dues(2)).increment, sizes[:2] * 10.0)
+    own = weighed(Expert(Doubling(), stored=True), Expert(Swayed(), stored=True), weights=[0.0, 1.0])
+    np.testing.assert_allclose(asked.ask(own, told).increment, sizes * [17.5, 17.5, 20.0], rtol=1e-6)
+    assert asked.votes(own, told) == asked.votes(Swayed(), told) == ["few"] * 3
+    assert asked.votes(Doubling(), told) == [""] * 3
 
 
 def test_an_expert_fitted_with_the_blend_is_not_taken_for_the_model_of_its_name() -> None:
