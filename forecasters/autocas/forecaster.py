@@ -32,7 +32,7 @@ from forecasters.autocas.variants import Variants
 from forecasters.base import Case, Example, Forecaster, Forecasts
 from forecasters.context import ContextConfig
 from forecasters.context.network import ContextNet
-from forecasters.context.populations import population_votes, resembled_populations, with_votes
+from forecasters.context.telling import ToldByContext
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 INFERENCE_BATCH: Final = 256
 
 
-class AutoCasForecaster(Forecaster):
+class AutoCasForecaster(ToldByContext):
     """A cascade as a sequence of steps that a causal language model continues (arXiv 2502.18040).
 
     The rolling form reads everything observed, at any age; the papers' form reads the earliest 100 events and nothing
@@ -83,17 +83,8 @@ class AutoCasForecaster(Forecaster):
         return complete_forecasts(examples, increment, self.intervals, self.relaxation, shares=shares, group=group)
 
     @property
-    def tells_populations(self) -> bool:
-        return self.context is not None
-
-    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return resembled_populations(self.context, examples)
-
-    def votes(self, examples: Sequence[Example]) -> list[str] | None:
-        return population_votes(self.context, examples)
-
-    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
-        return with_votes(self.context, example, votes)
+    def told_by(self) -> ContextNet | None:
+        return self.context
 
     def fit(
         self,

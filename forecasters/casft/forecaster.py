@@ -22,7 +22,7 @@ from forecasters.concat.batching import lengths_of
 from forecasters.concat.observation import sequence
 from forecasters.concat.parting import parts_of_like_length
 from forecasters.context.network import ContextNet
-from forecasters.context.populations import population_votes, resembled_populations, with_votes
+from forecasters.context.telling import ToldByContext
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -51,7 +51,7 @@ class _Drawn:
     trend: Floats | None
 
 
-class CasFTForecaster(Forecaster):
+class CasFTForecaster(ToldByContext):
     """Future trends drawn by diffusion from dynamic cues (arXiv 2409.16619), by the paper's protocol or at any age.
 
     The paper's form reads the earliest 100 events and nothing else, and is made for one observation time and horizon.
@@ -108,20 +108,7 @@ class CasFTForecaster(Forecaster):
         return replace(found, low=np.where(ahead, low, 0.0), high=np.where(ahead, high, 0.0))
 
     @property
-    def tells_populations(self) -> bool:
-        return self._context is not None
-
-    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return resembled_populations(self._context, examples)
-
-    def votes(self, examples: Sequence[Example]) -> list[str] | None:
-        return population_votes(self._context, examples)
-
-    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
-        return with_votes(self._context, example, votes)
-
-    @property
-    def _context(self) -> ContextNet | None:
+    def told_by(self) -> ContextNet | None:
         return self.nets[0].context if self.nets else None
 
     def _draw(self, examples: Sequence[Example]) -> _Drawn:

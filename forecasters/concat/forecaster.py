@@ -19,7 +19,7 @@ from forecasters.concat.observation import sequence
 from forecasters.concat.parting import parts_of_like_length
 from forecasters.concat.training import mean_growth, train_networks
 from forecasters.context.network import ContextNet
-from forecasters.context.populations import population_votes, resembled_populations, with_votes
+from forecasters.context.telling import ToldByContext
 from forecasters.dataset import DatasetError, increments, sampled_cases
 from forecasters.errors import ModelStoreError
 from forecasters.intervals import DEFAULT_LEVEL, ConformalIntervals
@@ -37,7 +37,7 @@ INFERENCE_BATCH: Final = 256
 """Cascades solved at once: past it the sequential steps are bound by arithmetic, and more samples gain nothing."""
 
 
-class ConCatForecaster(Forecaster):
+class ConCatForecaster(ToldByContext):
     """Continuous-time dynamics of cascades (arXiv 2409.16623): a jump ODE over the events, aligned at the observation.
 
     The full form also reads the context (counts, ages, audience, clock) and answers at any age and horizon. The paper's
@@ -92,20 +92,7 @@ class ConCatForecaster(Forecaster):
         return complete_forecasts(examples, self.point(examples), self.intervals, self.relaxation, group=group)
 
     @property
-    def tells_populations(self) -> bool:
-        return self._context is not None
-
-    def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        return resembled_populations(self._context, examples)
-
-    def votes(self, examples: Sequence[Example]) -> list[str] | None:
-        return population_votes(self._context, examples)
-
-    def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
-        return with_votes(self._context, example, votes)
-
-    @property
-    def _context(self) -> ContextNet | None:
+    def told_by(self) -> ContextNet | None:
         return self.nets[0].context if self.nets else None
 
     def fit(
