@@ -9,6 +9,7 @@ from typing import Any, Final
 from forecasters.age_coverage import coverage_by_age
 from forecasters.base import Forecaster
 from forecasters.dataset import MIN_EVENTS
+from forecasters.fit_steps import Step
 from forecasters.fitting import fit_forecaster
 from forecasters.folds import Fold, Protocol, held_out_fold, paper_fold, rolling_fold
 from forecasters.model_lookup import load_forecaster
@@ -113,16 +114,19 @@ def evaluate(
 
 
 def _watch(progress: Progress | None, done: int, of: int, model: str, seed: int) -> Callable[[Any], None] | None:
-    """Reports the start of a piece of work and returns what reports its epochs."""
+    """Reports the start of a piece of work and returns what reports its steps and epochs."""
     if progress is None:
         return None
     progress(done / of, f"{model}, seed {seed}")
 
-    def epoch(at: Any) -> None:
+    def told(at: Any) -> None:
+        if isinstance(at, Step):
+            progress(done / of, f"{model}, seed {seed}, {at.what}, {100 * at.done // at.of} %")
+            return
         text = f"{model}, seed {seed}, epoch {at.number} of {at.of}, validation MSLE {at.validation_msle:.3f}"
         progress((done + at.number / at.of) / of, text)
 
-    return epoch
+    return told
 
 
 def _stored(model: str, plan: EvaluationPlan, training: Sequence[Cascade]) -> bool:

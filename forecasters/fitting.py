@@ -9,6 +9,7 @@ from typing import Any
 
 from forecasters.base import Case, Forecaster
 from forecasters.dataset import Split, increments
+from forecasters.fit_steps import heard_by
 from forecasters.metrics import score
 from forecasters.platform_votes import examples_in_turn
 
@@ -28,13 +29,15 @@ def fit_forecaster(
     """Fit on the train part, choose and calibrate on the validation part.
 
     ``epochs``, ``progress`` and ``checkpoint`` reach the forecasters that train in epochs; the others have no
-    use for them. ``fitted`` are forecasters by spec that have been fitted on these very cases with this seed, for one
-    that would fit the same again within itself.
+    use for them. ``progress`` is told of each epoch, and of each `Step` of what is fitted without. ``fitted`` are
+    forecasters by spec that have been fitted on these very cases with this seed, for one that would fit the same again
+    within itself.
     """
     offered = {"epochs": epochs, "progress": progress, "checkpoint": checkpoint, "fitted": fitted}
     taken = inspect.signature(forecaster.fit).parameters
     options: dict[str, Any] = {name: value for name, value in offered.items() if name in taken}
-    return forecaster.fit(split.train, split.validation, seed=seed, **options)
+    with heard_by(progress):
+        return forecaster.fit(split.train, split.validation, seed=seed, **options)
 
 
 def scores_on(forecaster: Forecaster, test: Sequence[Case]) -> dict[str, float]:

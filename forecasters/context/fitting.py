@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from forecasters.base import Case
 from forecasters.context.cases import context_cases
 from forecasters.context.config import ContextConfig
-from forecasters.context.later_ages import later_labels
+from forecasters.context.later_ages import TEACHERS, Fit, later_labels
 from forecasters.context.network import ContextNet, Perceptrons, Scale, context_batch, floored
 from forecasters.dataset import increments
+from forecasters.fit_steps import told
 from forecasters.labels import population_of
 from forecasters.last_cases import OfLastCases
 
@@ -56,29 +58,40 @@ _TAUGHT: Final[OfLastCases[TaughtCases]] = OfLastCases()
 
 def _taught(train: Sequence[Case], config: ContextConfig, seed: int) -> TaughtCases:
     cases = [*train, *context_cases(train, config, seed)]
-    X = context_batch([config.features(case.graph.view(case.as_of), case.horizon_seconds) for case in cases])
+    read = told("features at random ages", cases, every=1000)
+    X = context_batch([config.features(case.graph.view(case.as_of), case.horizon_seconds) for case in read])
     labels = np.log2(1.0 + increments(cases))
     if config.teachers:
         teacher = replace(config, members=config.teachers, epochs=config.teachers_epochs)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            for rows in _by_population(cases).values():
+            for name, rows in _by_population(cases).items():
                 labels[rows] = later_labels(
                     [cases[i] for i in rows],
                     X[torch.from_numpy(rows)],
                     config.features,
-                    lambda known, y: _teacher(known, y, teacher),
+                    _teaching(teacher, name),
                     seed=seed,
                 )
     return TaughtCases(cases, X, labels)
 
 
-def _teacher(X: Tensor, y: Tensor, config: ContextConfig) -> Callable[[Tensor], Tensor]:
+def _teaching(config: ContextConfig, population: str) -> Fit:
+    """Fits one teacher after the other, and tells which."""
+    number = itertools.count(1)
+    return lambda X, y: _teacher(X, y, config, f"teacher {next(number)} of {TEACHERS}{_for(population)}")
+
+
+def _for(population: str) -> str:
+    return f" for {population}" if population else ""
+
+
+def _teacher(X: Tensor, y: Tensor, config: ContextConfig, what: str) -> Callable[[Tensor], Tensor]:
     """What perceptrons fitted to raw features (M, F) and labels (M,) foretell of others, (B, F) -> (B,)."""
     read = X.shape[1] - config.of_gate_alone
     scale = Scale(1, read)
     scale.fit(0, X[:, :read])
-    net = _perceptrons(scale(X[:, :read])[0], y, config).eval()
+    net = _perceptrons(scale(X[:, :read])[0], y, config, what).eval()
 
     def foretell(asked: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -101,18 +114,21 @@ def _fit(train: Sequence[Case], config: ContextConfig, seed: int) -> ContextNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ContextNet(taught.X.shape[1], tuple(rows), config)
-        for index, own in enumerate(rows.values()):
+        for index, (name, own) in enumerate(rows.items()):
             X = taught.X[own, : net.read]
             net.scale.fit(index, X)
-            _place(net, index, _perceptrons(net.scale(X)[index], labels[own], config))
+            _place(net, index, _perceptrons(net.scale(X)[index], labels[own], config, f"context network{_for(name)}"))
         net.gate_scale.fit(0, taught.X[torch.cat(list(rows.values()))])
         if len(rows) > 1:
             _train_gate(net.gate, net.gate_scale, [taught.X[own] for own in rows.values()], config)
     return net.eval().requires_grad_(False)
 
 
-def _perceptrons(x: Tensor, y: Tensor, config: ContextConfig) -> Perceptrons:
-    """The members of one population, trained on scaled features (M, F); each sees them in an order of its own."""
+def _perceptrons(x: Tensor, y: Tensor, config: ContextConfig, what: str) -> Perceptrons:
+    """The members of one population, trained on scaled features (M, F); each sees them in an order of its own.
+
+    ``what`` they are is told a listener after each epoch.
+    """
     net = Perceptrons(config.members, x.shape[1], config)
     net.start_at(float(y.mean()))
     size = min(config.batch_size, len(y))
@@ -121,7 +137,7 @@ def _perceptrons(x: Tensor, y: Tensor, config: ContextConfig) -> Perceptrons:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=max(2, config.epochs * batches), pct_start=0.1
     )
-    for _ in range(config.epochs):
+    for _ in told(what, range(config.epochs)):
         order = torch.stack([torch.randperm(len(y)) for _ in range(config.members)])  # (E, M)
         for batch in range(batches):
             rows = order[:, batch * size : (batch + 1) * size]
@@ -150,7 +166,7 @@ def _train_gate(gate: nn.Module, scale: Scale, rows: Sequence[Tensor], config: C
     weight = torch.tensor([1.0 / len(own) for own in rows])
     weight = weight / weight.mean()
     optimiser = torch.optim.AdamW(gate.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    for _ in range(config.gate_epochs):
+    for _ in told("gate between populations", range(config.gate_epochs)):
         for batch in torch.split(torch.randperm(len(truth)), config.batch_size):
             loss = nn.functional.cross_entropy(gate(X[batch]), truth[batch], weight=weight)
             optimiser.zero_grad(set_to_none=True)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from forecasters.base import Case
 from forecasters.dataset import cross_fitting_parts, increments, just_before
+from forecasters.fit_steps import told
 from forecasters.labels import observed_until
 from graph import CascadeView
 
@@ -83,7 +84,7 @@ def _later(
 ) -> tuple[NDArray[np.int64], Floats, Floats, Tensor]:
     """L later looks at the cases: each one's place in ``cases``, gain since, age (L,), and features (L, F)."""
     of, gained, ages, read = [], [], [], []
-    for place, case in enumerate(cases):
+    for place, case in enumerate(told("features at later ages", cases, every=1000)):
         graph, age = case.graph, max(case.as_of - case.graph.root_time, 1.0)
         first = NEAREST * age
         last = min(FARTHEST * age, observed_until(graph), case.horizon_seconds)

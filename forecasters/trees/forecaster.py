@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -14,6 +14,7 @@ from forecasters.base import Case, Example
 from forecasters.context import CONTEXT_SIZE, ContextConfig, context_features
 from forecasters.context.features import payload_features
 from forecasters.errors import ModelStoreError
+from forecasters.fit_steps import tell
 from forecasters.gradient_boosting import lightgbm_module
 from forecasters.labels import population_of
 from forecasters.model_files import TENSORS_FILE, read_tensors, write_tensors
@@ -133,15 +134,18 @@ class TreesForecaster(LogRegression):
         for bag in range(BAGS):
             train = lightgbm.Dataset(X, y, free_raw_data=False)
             parameters = PARAMETERS | {"seed": BAGS * seed + bag}
+            each_round = _telling(f"boosted trees, bag {bag + 1} of {BAGS}")
             if not len(y_validation):
-                booster = lightgbm.train(parameters, train, num_boost_round=ROUNDS_WITHOUT_VALIDATION)
+                booster = lightgbm.train(
+                    parameters, train, num_boost_round=ROUNDS_WITHOUT_VALIDATION, callbacks=[each_round]
+                )
             else:
                 booster = lightgbm.train(
                     parameters,
                     train,
                     num_boost_round=MAX_ROUNDS,
                     valid_sets=[lightgbm.Dataset(X_validation, y_validation, reference=train)],
-                    callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+                    callbacks=[each_round, lightgbm.early_stopping(PATIENCE, verbose=False)],
                 )
             dumps.append(booster.dump_model(num_iteration=booster.best_iteration))
         self.trees = TreeArrays.from_lightgbm(dumps)
@@ -166,3 +170,12 @@ class TreesForecaster(LogRegression):
             self.trees = TreeArrays.from_tensors(tensors, read)
         except (KeyError, ValueError) as error:
             raise ModelStoreError(f"{path}: damaged ({error}); train again or restore the file") from error
+
+
+def _telling(what: str) -> Callable[[Any], None]:
+    """A callback of LightGBM that tells the round it is in."""
+
+    def told(at: Any) -> None:
+        tell(what, at.iteration - at.begin_iteration, at.end_iteration - at.begin_iteration)
+
+    return told

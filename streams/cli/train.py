@@ -157,22 +157,24 @@ def read_scores(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def _epochs(seeds: Sequence[int]) -> Iterator[Callable[[int, Any], None] | None]:
-    """A bar of the epochs of each seed on a terminal; None in a pipe."""
+    """A bar for each seed on a terminal, of its epochs and of what comes before the first one; None in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        tasks = {
-            seed: shown.add_task(f"seed {seed}, fitting what comes before the first epoch", total=None)
-            for seed in seeds
-        }
+    from forecasters.fit_steps import Step
 
-        def update(seed: int, epoch: Any) -> None:
-            text = f"epoch {epoch.number}, validation MSLE {epoch.validation_msle:.3f} (best {epoch.best_msle:.3f})"
-            task = tasks[seed]
-            shown.update(task, completed=epoch.number, total=epoch.of, description=f"seed {seed}, {text}")
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        tasks = {seed: shown.add_task(f"seed {seed}", total=None) for seed in seeds}
+
+        def update(seed: int, at: Any) -> None:
+            if isinstance(at, Step):
+                done, text = at.done, at.what
+            else:
+                done = at.number
+                text = f"epoch {at.number}, validation MSLE {at.validation_msle:.3f} (best {at.best_msle:.3f})"
+            shown.update(tasks[seed], completed=done, total=at.of, description=f"seed {seed}, {text}")
 
         yield update
