@@ -123,17 +123,25 @@ class Forecaster(ABC):
         """The example of one cascade at one time; reads only what had been seen at ``as_of``."""
 
     @property
+    def population_names(self) -> tuple[str, ...]:
+        """The populations of posts that the model knows; none if it cannot tell which one a post resembles."""
+        return ()
+
+    @property
     def tells_populations(self) -> bool:
         """Whether `populations` answers at all: else to prepare an example for it would be in vain."""
-        return False
+        return bool(self.population_names)
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
-        """Which population of posts each example resembles most, (B,) counted from 0; None if the model cannot tell."""
+        """Which population each example resembles most, (B,), its place in `population_names`; None without them."""
         return None
 
     def votes(self, examples: Sequence[Example]) -> list[str] | None:
         """The name of the population that each example resembles most, taken by itself; None as in `populations`."""
-        return None
+        if not self.tells_populations:
+            return None
+        found = self.populations([self.in_stream(example, {}) for example in examples])
+        return [] if found is None else [self.population_names[number] for number in found]
 
     def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
         """The example, told how many earlier posts of its stream voted for each population (`votes`, by name).

@@ -137,8 +137,8 @@ class BlendForecaster(Forecaster):
         )
 
     @property
-    def tells_populations(self) -> bool:
-        return self.teller is not None
+    def population_names(self) -> tuple[str, ...]:
+        return () if self.teller is None else self.experts[self.teller].forecaster.population_names
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         if self.teller is None:

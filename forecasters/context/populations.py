@@ -27,15 +27,6 @@ def resembled_populations(net: ContextNet | None, examples: Sequence[Example]) -
     return np.asarray(shares.argmax(1).numpy(), dtype=np.int64)
 
 
-def population_votes(net: ContextNet | None, examples: Sequence[Example]) -> list[str] | None:
-    """The name of the population that each example resembles most by itself, whatever its stream has shown."""
-    if net is None:
-        return None
-    alone = [with_votes(net, example, {}) for example in examples]
-    found = resembled_populations(net, alone)
-    return [] if found is None else [net.populations[number] for number in found]
-
-
 def with_votes(net: ContextNet | None, example: Example, votes: Mapping[str, float]) -> Example:
     """The example with the ``votes`` of its stream for the populations of ``net``; other populations' go unread."""
     if net is None:

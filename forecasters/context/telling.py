@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from forecasters.base import Example, Forecaster
 from forecasters.context.network import ContextNet
-from forecasters.context.populations import population_votes, resembled_populations, with_votes
+from forecasters.context.populations import resembled_populations, with_votes
 
 
 class ToldByContext(Forecaster):
@@ -22,14 +22,11 @@ class ToldByContext(Forecaster):
         """The context network; None without one, as before training."""
 
     @property
-    def tells_populations(self) -> bool:
-        return self.told_by is not None
+    def population_names(self) -> tuple[str, ...]:
+        return () if self.told_by is None else self.told_by.populations
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         return resembled_populations(self.told_by, examples)
-
-    def votes(self, examples: Sequence[Example]) -> list[str] | None:
-        return population_votes(self.told_by, examples)
 
     def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
         return with_votes(self.told_by, example, votes)

@@ -83,20 +83,14 @@ class TreesForecaster(LogRegression):
         return Example.of(view, horizon_seconds, inputs)
 
     @property
-    def tells_populations(self) -> bool:
-        return self.gate is not None
+    def population_names(self) -> tuple[str, ...]:
+        return () if self.gate is None else self.gate.populations
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64] | None:
         if self.gate is None or not examples:
             return None
         told, votes = (np.stack([example.inputs[name] for example in examples]) for name in ("told", "votes"))
         return np.asarray(self.gate.shares(told, votes).argmax(axis=1), dtype=np.int64)
-
-    def votes(self, examples: Sequence[Example]) -> list[str] | None:
-        if self.gate is None:
-            return None
-        found = self.populations([self.in_stream(example, {}) for example in examples])
-        return [] if found is None else [self.gate.populations[number] for number in found]
 
     def in_stream(self, example: Example, votes: Mapping[str, float]) -> Example:
         if self.gate is None:

@@ -116,7 +116,7 @@ def test_a_model_of_the_lineup_is_asked_once_where_the_blend_hears_it_at_some_ag
 class Telling(Doubling):
     """Knows two populations: small cascades and large ones."""
 
-    tells_populations = True
+    population_names = ("few", "many")
 
     def populations(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         return np.array([int(example.observed > 3) for example in examples])
