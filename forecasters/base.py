@@ -105,6 +105,8 @@ class Forecaster(ABC):
 
     name: ClassVar[str]
     needs_training: ClassVar[bool]
+    kind: ClassVar[str] = ""
+    """Trained forecasters of one kind, unless it is "", say nearly the same of a post."""
     version: str = "0"
     intervals: Any = None
     """What makes ``low`` and ``high``, of the model's own kind."""

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from forecasters.base import Forecaster
 from forecasters.errors import ModelStoreError
 from forecasters.model_files import checked_name, within
@@ -69,6 +72,21 @@ def checked(experts: Sequence[Expert]) -> list[Expert]:
             f"a blend needs different experts, none of them a blend; got {', '.join(names) or 'none'}"
         )
     return list(experts)
+
+
+def starting_shares(experts: Sequence[Expert]) -> NDArray[np.float64]:
+    """What each weighs before any case has shown what it is worth, (E,), in all 1.
+
+    All that were trained weigh the same, those that were not nothing, unless all are of them. Of several of one kind
+    the first speaks for all: experts are listed from the cheap to the costly.
+    """
+    trained = [n for n, expert in enumerate(experts) if expert.forecaster.needs_training] or list(range(len(experts)))
+    shares = np.zeros(len(experts))
+    speaker: dict[str, int] = {}
+    for number in trained:
+        kind = experts[number].forecaster.kind
+        shares[speaker.setdefault(kind, number) if kind else number] += 1.0 / len(trained)
+    return shares
 
 
 def save_experts(experts: Sequence[Expert], directory: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasters.base import Case, Example, Forecaster, Forecasts
-from forecasters.blend.experts import Expert, checked, fresh_experts, load_experts, save_experts, stored_experts
+from forecasters.blend.experts import (
+    Expert,
+    checked,
+    fresh_experts,
+    load_experts,
+    save_experts,
+    starting_shares,
+    stored_experts,
+)
 from forecasters.blend.judging import Judged, logs_of
 from forecasters.blend.moments import Moments
 from forecasters.blend.online import BlendPrior
@@ -42,8 +50,8 @@ class BlendForecaster(Forecaster):
     def __init__(self, experts: Sequence[Expert] | None = None, *, level: float = DEFAULT_LEVEL) -> None:
         self.experts = checked(fresh_experts() if experts is None else experts)
         self.level = level
-        self.prior = BlendPrior.ignorant(len(self.experts))
-        self.weights = BlendWeights.equal(len(self.experts))
+        self.prior = BlendPrior.ignorant(len(self.experts), start=starting_shares(self.experts))
+        self.weights = self.prior.weights()
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
         self.fitted = False
@@ -168,7 +176,7 @@ class BlendForecaster(Forecaster):
         checkpoint: Path | None = None,
         fitted: Mapping[str, Forecaster] | None = None,
     ) -> Self:
-        """Fit the experts that are not stored, then the weights on ``validation``; equal weights without one.
+        """Fit the experts that are not stored, then the weights on ``validation``; without one they stay as they start.
 
         ``epochs``, ``progress`` and ``checkpoint`` (one file for each expert, named after it) reach the experts.
         ``fitted`` are forecasters by spec that were fitted on these cases with this seed: experts need not be again.
@@ -186,13 +194,15 @@ class BlendForecaster(Forecaster):
                     expert.forecaster, split, seed=seed, epochs=epochs, progress=progress, checkpoint=own or None
                 )
         judged = Judged.of(self, validation or train)
+        start = starting_shares(self.experts)
         if validation:
-            self.prior = BlendPrior.fit(judged.errors, judged.age_seconds)
             cascades = [case.graph.id for case in validation]
-            growth = out_of_fold(judged.logs, judged.truth, judged.age_seconds, cascades)
+            posts = len(set(cascades))
+            self.prior = BlendPrior.fit(judged.errors, judged.age_seconds, posts=posts, start=start)
+            growth = out_of_fold(judged.logs, judged.truth, judged.age_seconds, cascades, start=start)
         else:
             # Residuals of the fit itself flatter whoever fitted closest: they must not choose among experts.
-            self.prior = BlendPrior.ignorant(len(self.experts))
+            self.prior = BlendPrior.ignorant(len(self.experts), start=start)
             growth = self.prior.weights().growth(judged.logs, judged.age_seconds)
         self.weights = self.prior.weights()
         self.relaxation = Relaxation.fit(train or validation)

@@ -47,8 +47,12 @@ class BlendWeights:
     @classmethod
     def equal(cls, experts: int) -> Self:
         """Every expert alike, no bias."""
-        K = len(KNOTS)
-        return cls(np.full((K, experts), 1.0 / experts), np.zeros(K))
+        return cls.same(np.full(experts, 1.0 / experts))
+
+    @classmethod
+    def same(cls, shares: Floats) -> Self:
+        """The experts' ``shares`` (E,) at every age, no bias."""
+        return cls(np.tile(shares, (len(KNOTS), 1)), np.zeros(len(KNOTS)))
 
     @classmethod
     def solve(

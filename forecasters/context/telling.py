@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from forecasters.context.populations import resembled_populations, with_votes
 
 class ToldByContext(Forecaster):
     """A forecaster whose populations are those of its context network, where it has one."""
+
+    kind: ClassVar[str] = "context network"  # a sequence beside it changes little of what it says
 
     @property
     @abstractmethod

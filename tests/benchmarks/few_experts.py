@@ -20,9 +20,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.blend import BlendForecaster, BlendPrior, BlendWeights
+from forecasters.blend import BlendForecaster, BlendPrior
+from forecasters.blend.experts import starting_shares
 from forecasters.blend.judging import Judged as JudgedCases
-from forecasters.blend.online import STEADY_ANCHOR_CASES, STEADY_BIAS_CASES
 from forecasters.bootstrap import interval, resampled_means
 from forecasters.dataset import rolling_cases
 from forecasters.model_lookup import load_forecaster
@@ -48,11 +48,10 @@ def judge(blend: BlendForecaster, logs: Floats, truth: Floats, age: Floats, casc
     errors, judged = truth[:, None] - logs, Judged(np.empty(len(truth)), np.empty(len(truth)))
     for fold in range(FOLDS):
         held = cascade % FOLDS == fold
-        prior = BlendPrior.fit(errors[~held], age[~held])
-        few = prior.weights()
-        every = BlendWeights.solve(
-            prior.moments, prior.anchor, anchor_cases=STEADY_ANCHOR_CASES, bias_cases=STEADY_BIAS_CASES
+        prior = BlendPrior.fit(
+            errors[~held], age[~held], posts=len(set(cascade[~held])), start=starting_shares(blend.experts)
         )
+        few, every = prior.weights(), prior.steady()
         judged.few[held] = (few.growth(logs[held], age[held]) - truth[held]) ** 2
         judged.every[held] = (every.growth(logs[held], age[held]) - truth[held]) ** 2
         judged.asked.update(blend.experts[e].forecaster.name for e in np.flatnonzero(few.weights.any(axis=0)))

@@ -12,6 +12,7 @@ import pytest
 
 from forecasters.base import Case, Forecasts
 from forecasters.blend import BlendForecaster
+from forecasters.blend.experts import fresh_experts, starting_shares
 from forecasters.dataset import increments, rolling_cases
 from forecasters.errors import ModelStoreError
 from forecasters.learning_ages import KNOTS
@@ -56,7 +57,22 @@ def test_log_growth_is_the_weighted_mean_of_the_experts() -> None:
     paths = sum(weights[:, e, None] * one.trajectory_increments for e, one in enumerate(own))
     shares = found.trajectory_increments / np.maximum(found.increment, 1e-12)[:, None]
     grown = found.increment > 1e-9
-    np.testing.assert_allclose(shares[grown], (paths / paths[:, -1:])[grown], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(shares[grown], paths[grown] / paths[grown][:, -1:], rtol=1e-6, atol=1e-9)
+
+
+def test_the_trained_start_alike_and_one_of_a_kind_speaks_for_it() -> None:
+    def shares(*specs: str) -> list[float]:
+        return starting_shares(fresh_experts(specs)).tolist()
+
+    assert shares("seismic", "hawkes", "trees", "concat", "casft", "autocas") == [0.0, 0.0, 0.25, 0.75, 0.0, 0.0]
+    assert shares("mean", "ridge", "hawkes") == [0.5, 0.5, 0.0]
+    assert shares("seismic", "hawkes") == [0.5, 0.5]
+
+
+def test_without_a_validation_part_the_weights_stay_as_they_start() -> None:
+    train, _, _ = parts()
+    blend = BlendForecaster.of_fresh(["mean", "ridge", "hawkes"]).fit(train, [])
+    assert blend.weights.weights.tolist() == [[0.5, 0.5, 0.0]] * len(KNOTS)
 
 
 def test_is_level_with_its_best_expert_or_better() -> None:

@@ -122,6 +122,28 @@ def test_small_validation_parts_move_the_weights_little() -> None:
     assert many[2, 0] > 0.9
 
 
+def test_ages_of_one_post_are_not_as_many_posts() -> None:
+    rng = np.random.default_rng(4)
+    errors = rng.normal(size=(300, 2)) * [0.9, 1.0]
+    ages = np.full(300, HOUR)
+    each, by_six = (BlendPrior.fit(errors, ages, posts=posts) for posts in (300, 50))
+    assert by_six.moments.count.sum() == pytest.approx(50)
+    assert 0.5 < by_six.anchor[2, 0] < each.anchor[2, 0]
+    np.testing.assert_array_equal(each.anchor, BlendPrior.fit(errors, ages).anchor)
+
+
+def test_the_shares_to_start_from_stand_until_posts_contradict_them() -> None:
+    start, ages, few = np.array([0.0, 0.25, 0.75]), np.full(300, HOUR), []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        alike = rng.normal(size=(300, 1)) + 0.2 * rng.normal(size=(300, 3))
+        few.append(BlendPrior.fit(alike, ages, start=start).anchor[2])
+    np.testing.assert_allclose(np.mean(few, axis=0), start, atol=0.15)  # without it: a third each
+    hopeless = BlendPrior.fit(alike * [1.0, 1.0, 3.0], ages, start=start)
+    assert hopeless.anchor[2, 2] < 0.02
+    assert BlendPrior.ignorant(3, start=start).weights().weights.tolist() == [start.tolist()] * len(KNOTS)
+
+
 def test_what_one_age_of_a_validation_part_shows_counts_less_than_the_same_scores_of_the_stream() -> None:
     rng = np.random.default_rng(8)
     ages = np.repeat(KNOTS, 20)
