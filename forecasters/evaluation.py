@@ -77,9 +77,10 @@ def evaluate(
 ) -> Evaluation:
     """A row for each observation time and model, in that order. The test part is only ever forecast.
 
-    ``training`` are further cascades, none of them among ``cascades``, for what has to be fitted beside stored models.
-    A metric of a row is its mean over the seeds and ``<metric>_std`` its standard deviation over them (0 for one seed;
-    None where it is undefined). Raises `DatasetError` when a cut leaves too few cases.
+    ``training`` are further cascades, none of them among ``cascades``: for what has to be fitted beside stored models,
+    or for models of any age to be trained on beside the training part. A metric of a row is its mean over the seeds and
+    ``<metric>_std`` its standard deviation over them (0 for one seed; None where it is undefined). Raises
+    `DatasetError` when a cut leaves too few cases, and `UserError` for ``training`` with the papers' protocol.
     """
     reference = plan.chosen_reference()
     runs: list[Run] = []
@@ -150,8 +151,11 @@ def _fold(cascades: Sequence[Cascade], plan: EvaluationPlan, training: Sequence[
     ages, horizon, least = plan.observe_seconds, plan.horizon_seconds, plan.min_events
     if plan.split == "all":
         return held_out_fold(cascades, training, ages, horizon, seed=seed, least=least)
-    make = rolling_fold if plan.protocol == "rolling" else paper_fold
-    return make(cascades, ages, horizon, plan.split, seed=seed, least=least)
+    if training and plan.protocol == "paper":
+        raise UserError("--train does not go with --protocol paper: each model is fitted to one file at one age there")
+    if plan.protocol == "rolling":
+        return rolling_fold(cascades, ages, horizon, plan.split, seed=seed, least=least, beside=training)
+    return paper_fold(cascades, ages, horizon, plan.split, seed=seed, least=least)
 
 
 def _runs(
@@ -186,8 +190,8 @@ def runs_at_any_age(
     """The runs of a forecaster that is ready for any age, with its coverage at random ones."""
     by_age = coverage_by_age(forecaster, fold.tested, plan.horizon_seconds, least=plan.min_events, alone=plan.alone)
     calibration = None
-    if plan.curves and fold.rolling is not None:
-        calibration = Calibration.of(forecaster, fold.rolling.validation)
+    if plan.curves and fold.calibrating:
+        calibration = Calibration.of(forecaster, fold.calibrating)
     for age, split in fold.at.items():
         yield run_on(
             forecaster,

@@ -38,6 +38,8 @@ class Fold:
     rolling: Split | None = None
     tested: Sequence[Cascade] = ()
     """All cascades of the test part, those with few events at these ages too; not for the papers' protocol."""
+    calibrating: Sequence[Case] = ()
+    """The validation cases that are of the same posts as the tested ones, for coverage at many levels."""
 
 
 def paper_fold(
@@ -53,19 +55,32 @@ def paper_fold(
 
 
 def rolling_fold(
-    cascades: Sequence[Cascade], ages: Sequence[float], horizon_seconds: float, how: SplitKind, *, seed: int, least: int
+    cascades: Sequence[Cascade],
+    ages: Sequence[float],
+    horizon_seconds: float,
+    how: SplitKind,
+    *,
+    seed: int,
+    least: int,
+    beside: Sequence[Cascade] = (),
 ) -> Fold:
-    """Cascades split once; random ages drawn by ``seed``. Raises `DatasetError` where an age has too few cases."""
+    """Cascades split once; random ages drawn by ``seed``. Raises `DatasetError` where an age has too few cases.
+
+    Cascades ``beside`` them, of other posts, join what is trained at random ages, 85 % of them to fit to and 15 % to
+    choose by. They are never tested, and what is fitted at one age does without them.
+    """
     for age in ages:
         if not _lasting(cascades, age):
             cases(cascades, age, horizon_seconds, 0)  # says that all events end before this age
     rolling = split_cases(rolling_cases(cascades, horizon_seconds, seed=seed), how, seed)
+    others = split_cases(rolling_cases(beside, horizon_seconds, seed=seed), "none", seed)
     at = {age: cut_again(rolling, age, horizon_seconds, least) for age in ages}
     for age, split in at.items():
         enough(len(split.train) + len(split.validation) + len(split.test), len(cascades), age, least, MIN_CASES)
         if not (split.train and split.test):
             raise DatasetError(f"no cascade to {'test' if split.train else 'train'} on at {format_duration(age)}")
-    return Fold(at, rolling, cascades_of(rolling.test))
+    together = Split(rolling.train + others.train, rolling.validation + others.validation, rolling.test)
+    return Fold(at, together, cascades_of(rolling.test), rolling.validation)
 
 
 def held_out_fold(

@@ -38,7 +38,13 @@ def evaluate(
     ] = "rolling",
     train: Annotated[
         list[Path] | None,
-        typer.Option(help="With --split all: fit baselines and variants on this file. May be given several times."),
+        typer.Option(
+            help="With --split all: fit baselines and variants on this file. With random or time: models for any age "
+            "train on it too, as posts of another population. May be given several times."
+        ),
+    ] = None,
+    max_train: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N cascades of each --train file.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the random splits and of training.")] = "0,1,2",
     split_seed: Annotated[
@@ -84,8 +90,10 @@ def evaluate(
 
     how, fits = evaluation_split(split), evaluation_protocol(protocol)
     training_files = train or []
-    if training_files and how != "all":
-        raise UserError(f"--train goes with --split all; --split {how} trains on a part of --data")
+    if training_files and how != "all" and fits == "paper":
+        raise UserError("--train does not go with --protocol paper, where all are fitted to one file; leave it out")
+    if max_train is not None and not training_files:
+        raise UserError("--max-train limits the files of --train; name one, or leave it out")
     ages, horizon_seconds = parse_ages(observe, horizon)
     plan = EvaluationPlan(
         models=chosen_models(models, how, fits, with_training=bool(training_files)),
@@ -106,7 +114,7 @@ def evaluate(
         check_plot(plot)
     began = time.perf_counter()
     cascades = load_cascades([data], max_cascades)
-    training = _others(load_cascades(training_files), cascades) if training_files else []
+    training = _others(load_cascades(training_files, max_train), cascades) if training_files else []
     with progress_bar() as progress:
         found = evaluated(cascades, plan, data=data.name, training=training, progress=progress)
     rows = [{**row, "train": [path.name for path in training_files]} for row in found.rows]

@@ -58,6 +58,20 @@ def test_the_rolling_protocol_has_one_test_part_for_all_ages() -> None:
         assert ids(split.test) <= ids(fold.rolling.test)
 
 
+def test_cascades_beside_join_what_is_trained_at_random_ages_and_nothing_else() -> None:
+    own, others = CASCADES[:40], CASCADES[40:]
+    alone = rolling_fold(own, (HOUR,), DAY, "time", seed=0, least=10)
+    fold = rolling_fold(own, (HOUR,), DAY, "time", seed=0, least=10, beside=others)
+    assert fold.rolling is not None
+    assert alone.rolling is not None
+    assert (fold.at, fold.tested) == (alone.at, alone.tested)
+    assert fold.rolling.test == alone.rolling.test
+    assert fold.calibrating == alone.rolling.validation == alone.calibrating
+    added = split_cases(rolling_cases(others, DAY, seed=0), "none", 0)
+    assert fold.rolling.train == alone.rolling.train + added.train
+    assert fold.rolling.validation == alone.rolling.validation + added.validation
+
+
 def test_a_held_out_file_is_only_tested_on() -> None:
     fold = held_out_fold(CASCADES[:30], CASCADES[30:], (HOUR,), DAY, seed=0, least=10)
     split = fold.at[HOUR]

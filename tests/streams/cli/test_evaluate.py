@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from forecasters.hawkes import HawkesForecaster
 from forecasters.labels import read_labelled_cascades
 from forecasters.model_store import ModelStore
+from forecasters.ridge import RidgeForecaster
 from graph import Cascade, Event, Kind, write_events
 from graph.errors import UserError
 from streams.cli import evaluate
@@ -130,6 +132,38 @@ def test_a_training_file_serves_the_baselines_and_shares_no_cascade(
     assert "no cascade that is not in --data" in str(same)
 
 
+def test_models_of_any_age_train_on_further_files_and_baselines_do_not(
+    app: typer.Typer, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_labelled_cascades(data)
+    own, other = tmp_path / "own.jsonl", tmp_path / "other.jsonl"
+    write_cascades(own, whole[:30])
+    write_cascades(other, whole[30:])
+    fits: dict[str, set[str]] = {}
+    fit = RidgeForecaster.fit
+
+    def watched(self: RidgeForecaster, train: Any, validation: Any, *, seed: int = 0) -> RidgeForecaster:
+        fits[f"{len({case.as_of - case.graph.root_time for case in train}) == 1}"] = {c.graph.id for c in train}
+        return fit(self, train, validation, seed=seed)
+
+    monkeypatch.setattr(RidgeForecaster, "fit", watched)
+    options = ["--data", str(own), "--train", str(other), "--max-train", "20", "--split", "time", "--observe", "1h"]
+    command = ["evaluate", *options, "--models", "ridge", "--seeds", "0", "--min-events", "1", "--json"]
+    results = []
+    for any_age in (False, True):
+        monkeypatch.setattr("forecasters.evaluation.answers_any_age", lambda spec, any_age=any_age: any_age)
+        result = RUN.invoke(app, command)
+        assert result.exit_code == 0, result.output
+        results.append(json.loads(result.stdout)["results"][0])
+    further = {cascade.id for cascade in whole[30:50]}
+    assert not fits["True"] & further
+    assert fits["False"] & further
+    assert fits["False"] <= {cascade.id for cascade in whole[:50]}
+    assert results[0]["n"] == results[1]["n"]
+    assert results[0]["msle"] != results[1]["msle"]
+    assert [row["train"] for row in results] == [["other.jsonl"]] * 2
+
+
 def test_a_plot_and_every_forecast_are_written(app: typer.Typer, data: Path, tmp_path: Path) -> None:
     plot, csv = tmp_path / "plot.svg", tmp_path / "all.csv"
     options = ["--models", "mean,ridge", "--split", "time", "--observe", "1h", "--seeds", "0", "--json"]
@@ -189,7 +223,8 @@ def test_posts_are_a_stream_unless_each_is_to_stand_alone(app: typer.Typer, data
         (["--seeds", "a"], "whole numbers"),
         (["--protocol", "fast"], "use paper or rolling"),
         (["--reference", "mean"], "--reference mean is not among the models"),
-        (["--split", "time", "--train", "x.jsonl"], "--train goes with --split all"),
+        (["--split", "time", "--protocol", "paper", "--train", "x.jsonl"], "--train does not go with --protocol paper"),
+        (["--split", "time", "--max-train", "5"], "--max-train limits the files of --train"),
         (["--models", "concat:paper"], "to train this one give --train FILE"),
         (["--models", "concat:poem"], "its variants are"),
         (["--plot", "x.jpg"], "must end in .svg or .png"),
