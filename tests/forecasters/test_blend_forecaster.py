@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from forecasters.base import Case, Forecasts
-from forecasters.blend import BlendForecaster
+from forecasters.blend import BlendForecaster, BlendPrior
 from forecasters.blend.experts import fresh_experts, starting_shares
 from forecasters.dataset import increments, rolling_cases
 from forecasters.errors import ModelStoreError
@@ -19,6 +20,8 @@ from forecasters.learning_ages import KNOTS
 from forecasters.model_store import ModelStore
 from forecasters.registry import new_forecaster
 from tests.forecasters.cascades import random_cascades
+
+Floats = NDArray[np.float64]
 
 DAY = 86_400.0
 
@@ -67,6 +70,23 @@ def test_the_trained_start_alike_and_one_of_a_kind_speaks_for_it() -> None:
     assert shares("seismic", "hawkes", "trees", "concat", "casft", "autocas") == [0.0, 0.0, 0.25, 0.75, 0.0, 0.0]
     assert shares("mean", "ridge", "hawkes") == [0.5, 0.5, 0.0]
     assert shares("seismic", "hawkes") == [0.5, 0.5]
+
+
+def test_a_post_that_is_seen_at_several_ages_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation, _ = parts()
+    told: list[int | None] = []
+    fit = BlendPrior.fit
+
+    def watched(errors: Floats, ages: Floats, *, posts: int | None = None, start: Floats | None = None) -> BlendPrior:
+        told.append(posts)
+        return fit(errors, ages, posts=posts, start=start)
+
+    monkeypatch.setattr(BlendPrior, "fit", watched)
+    blend = BlendForecaster.of_fresh(["mean", "ridge"]).fit(train, validation)
+    seen = len({case.graph.id for case in validation})
+    assert seen < len(validation)
+    assert told == [seen, *(seen - seen // 5 - (fold < seen % 5) for fold in range(5))]
+    assert blend.prior.moments.count.sum() == pytest.approx(seen)
 
 
 def test_without_a_validation_part_the_weights_stay_as_they_start() -> None:
