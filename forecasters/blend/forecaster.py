@@ -22,8 +22,8 @@ from forecasters.blend.experts import (
 )
 from forecasters.blend.judging import Judged, logs_of
 from forecasters.blend.moments import Moments
-from forecasters.blend.online import BlendPrior
 from forecasters.blend.out_of_fold import out_of_fold
+from forecasters.blend.prior import BlendPrior
 from forecasters.blend.weights import BlendWeights
 from forecasters.dataset import DatasetError, Split
 from forecasters.errors import ModelStoreError

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasters.blend.online import BlendPrior
+from forecasters.blend.prior import BlendPrior
 
 Floats = NDArray[np.float64]
 
