@@ -64,15 +64,17 @@ def bounds(
 
 
 def forecasters(json: Json = False) -> None:
-    """Speed of ConCat's fast path, of AutoCas and of batched GraphWave, beside their reference implementations."""
+    """Speed of ConCat, CasFT, AutoCas and batched GraphWave, beside their reference implementations."""
     from streams.bench.autocas import run as run_autocas
+    from streams.bench.features_included import run as run_included
     from streams.bench.forecasters import run as run_concat
     from streams.bench.graphwave import run as run_graphwave
     from streams.bench.reuse import run as run_reuse
     from streams.bench.round_cost import run as run_rounds
 
     started = perf_counter()
-    rows = [*run_concat(_say), *run_autocas(_say), *run_graphwave(_say), *run_rounds("blend", _say), *run_reuse(_say)]
+    rows = [*run_concat(_say), *run_included(_say), *run_autocas(_say), *run_graphwave(_say)]
+    rows += [*run_rounds("blend", _say), *run_reuse(_say)]
     _show("bench forecasters", rows, json, started)
 
 
