@@ -28,7 +28,7 @@ than they gain: 2 % of the error in folds of Weibo posts (docs/blend.md)."""
 FAR_BEHIND: Final = 4.0
 """Evidence, twice the log likelihood ratio of normal errors, from which on an expert is taken to err more than the best
 one: chance brings it once in twenty times (Wilks 1938). From there on its share to start from falls exponentially. 1 %
-more squared error on 400 posts comes to it, or twice as much on 6.
+more squared error on 400 posts comes to it, or twice as much on a dozen.
 """
 
 STEADY_ANCHOR_POSTS: Final = 1600.0
