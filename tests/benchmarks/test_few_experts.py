@@ -12,7 +12,7 @@ from tests.benchmarks.few_experts import judge, ratio
 def test_a_copy_of_an_expert_is_not_asked_and_costs_nothing() -> None:
     blend = BlendForecaster.of_fresh(["mean", "ridge", "hawkes"])
     rng = np.random.default_rng(0)
-    n = 24_000  # three ages of as many posts as 8,000
+    n = 80_000  # three ages of each post: fewer do not outweigh what speaks for the start, a half each
     truth, age = rng.normal(5.0, 2.0, n), rng.choice(KNOTS, n)
     near = truth + rng.normal(0.0, 1.0, n)
     logs = np.maximum(0.0, np.stack([near, near + rng.normal(0.0, 0.01, n), truth + rng.normal(0.0, 1.0, n)], axis=1))
