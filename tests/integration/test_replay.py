@@ -157,10 +157,13 @@ def test_asked_to_stop_it_flushes_and_says_so(kafka: EmbeddedBroker, prefix: str
     path = tmp_path / "events.jsonl"
     write_events(path, make_events(2000))
     stop = threading.Event()
-    timer = threading.Timer(1.0, stop.set)
-    timer.start()
-    summary = replay(ReplayPlan(str(path), kafka.bootstrap_servers, prefix, speed=2000.0), stop=stop)
-    timer.join()
+
+    def stop_once_something_went(sent: int, _: float) -> None:
+        if sent:
+            stop.set()
+
+    plan = ReplayPlan(str(path), kafka.bootstrap_servers, prefix, speed=2000.0)
+    summary = replay(plan, stop=stop, progress=stop_once_something_went)
     by_partition, marks = split_markers(consume(kafka, prefix))
     assert summary.interrupted
     assert not summary.complete
