@@ -58,6 +58,11 @@ class EvaluationPlan:
             return None
         raise UserError(f"--reference {wanted} is not among the models: {', '.join(self.models)}")
 
+    def check_training(self, given: bool) -> None:
+        """Raises `UserError` where further cascades to train on were ``given`` that nothing would be trained on."""
+        if given and self.split != "all" and self.protocol == "paper":
+            raise UserError("--train does not go with --protocol paper, where all are fitted to one file; leave it out")
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -83,6 +88,7 @@ def evaluate(
     `DatasetError` when a cut leaves too few cases, and `UserError` for ``training`` with the papers' protocol.
     """
     reference = plan.chosen_reference()
+    plan.check_training(bool(training))
     runs: list[Run] = []
     work = [
         (seed, model)
@@ -151,8 +157,6 @@ def _fold(cascades: Sequence[Cascade], plan: EvaluationPlan, training: Sequence[
     ages, horizon, least = plan.observe_seconds, plan.horizon_seconds, plan.min_events
     if plan.split == "all":
         return held_out_fold(cascades, training, ages, horizon, seed=seed, least=least)
-    if training and plan.protocol == "paper":
-        raise UserError("--train does not go with --protocol paper: each model is fitted to one file at one age there")
     if plan.protocol == "rolling":
         return rolling_fold(cascades, ages, horizon, plan.split, seed=seed, least=least, beside=training)
     return paper_fold(cascades, ages, horizon, plan.split, seed=seed, least=least)

@@ -50,8 +50,9 @@ class BlendForecaster(Forecaster):
     def __init__(self, experts: Sequence[Expert] | None = None, *, level: float = DEFAULT_LEVEL) -> None:
         self.experts = checked(fresh_experts() if experts is None else experts)
         self.level = level
-        self.prior = BlendPrior.ignorant(len(self.experts), start=starting_shares(self.experts))
-        self.weights = self.prior.weights()
+        start = starting_shares(self.experts)
+        self.prior = BlendPrior.ignorant(len(self.experts), start=start)
+        self.weights = BlendWeights.same(start)
         self.intervals = ConformalIntervals.uncalibrated(level)
         self.relaxation = Relaxation()
         self.fitted = False

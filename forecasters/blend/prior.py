@@ -48,7 +48,7 @@ class BlendPrior:
     @classmethod
     def ignorant(cls, experts: int, *, start: Floats | None = None) -> Self:
         """Nothing known: the shares to ``start`` from (E,), by default equal ones."""
-        return cls(Moments.empty(experts), _starting(experts, start))
+        return cls(Moments.empty(experts), BlendWeights.same(_starting(experts, start)).weights)
 
     @classmethod
     def fit(cls, errors: Floats, age_seconds: Floats, *, posts: int | None = None, start: Floats | None = None) -> Self:
@@ -60,7 +60,8 @@ class BlendPrior:
         """
         moments = Moments.of(errors, age_seconds)
         moments = moments.scaled(1.0 if posts is None else posts / len(errors))
-        pooled, shares = moments.pooled(), _believed(_starting(moments.experts, start), moments)
+        pooled = moments.pooled()
+        shares = BlendWeights.same(_believed(_starting(moments.experts, start), pooled)).weights
         anchor = BlendWeights.solve(pooled, shares, anchor_cases=START_POSTS, bias_cases=STEADY_BIAS_POSTS)
         return cls(moments, anchor.weights)
 
@@ -88,15 +89,14 @@ class BlendPrior:
 
 
 def _starting(experts: int, start: Floats | None) -> Floats:
-    return (BlendWeights.equal(experts) if start is None else BlendWeights.same(start)).weights
+    return np.full(experts, 1.0 / experts) if start is None else start
 
 
-def _believed(start: Floats, moments: Moments) -> Floats:
-    """The shares to start from (K, E) without those of experts that err clearly more than the best of them."""
-    pooled = moments.pooled()
+def _believed(start: Floats, pooled: Moments) -> Floats:
+    """The shares to start from (E,) without those of experts that err clearly more than the best of them."""
     loss = np.maximum(np.diagonal(pooled.square[0]), np.finfo(np.float64).tiny)
-    cases = max(0.0, float(pooled.count[0]) - moments.experts - 1)  # less the numbers that are found from them
-    behind = cases * np.log(loss / loss[start[0] > 0.0].min())
+    cases = max(0.0, float(pooled.count[0]) - pooled.experts - 1)  # less the numbers that are found from them
+    behind = cases * np.log(loss / loss[start > 0.0].min())
     believed = start * np.exp(-np.maximum(0.0, behind / FAR_BEHIND - 1.0))
-    shares: Floats = believed / believed.sum(axis=1, keepdims=True)
+    shares: Floats = believed / believed.sum()
     return shares

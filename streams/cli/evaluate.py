@@ -90,8 +90,6 @@ def evaluate(
 
     how, fits = evaluation_split(split), evaluation_protocol(protocol)
     training_files = train or []
-    if training_files and how != "all" and fits == "paper":
-        raise UserError("--train does not go with --protocol paper, where all are fitted to one file; leave it out")
     if max_train is not None and not training_files:
         raise UserError("--max-train limits the files of --train; name one, or leave it out")
     ages, horizon_seconds = parse_ages(observe, horizon)
@@ -110,6 +108,7 @@ def evaluate(
         alone=alone,
     )
     plan.chosen_reference()  # an error now rather than after the reading
+    plan.check_training(bool(training_files))
     if plot is not None:
         check_plot(plot)
     began = time.perf_counter()
