@@ -160,7 +160,7 @@ def build_app(
         settings,
         service,
         publisher,
-        FaustSource(app, source.get_topic_name()),
+        FaustSource(app, source.get_topic_name(), partial(KafkaEventEnds, settings)),
         lambda number: TableSegmentStore(table, number, distrust),
         metrics,
         _transactions(settings) if settings.processing_guarantee == "exactly_once" else None,

@@ -83,6 +83,12 @@ class WorkerMetrics:
         self.rewinds = Counter(
             "cascadecast_rewinds", "Times that records passed over were asked for again.", registry=self.registry
         )
+        self.missing = Counter(
+            "cascadecast_offsets_missing",
+            "Offsets of the events topic of which Kafka itself has no record: deleted before they were read, or "
+            "marks of transactions.",
+            registry=self.registry,
+        )
         self.due = Counter("cascadecast_forecasts_due", "Forecasts that fell due.", registry=self.registry)
         self.skipped = Counter(
             "cascadecast_forecasts_skipped",

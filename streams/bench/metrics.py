@@ -88,6 +88,10 @@ class _Nowhere:
     async def rewind(self, partition: int, offset: int) -> None:
         """Nothing was passed over."""
 
+    async def first_from(self, partition: int, offset: int) -> int | None:
+        """Not known."""
+        return None
+
     async def end(self, partition: int) -> int | None:
         """Not known."""
         return None

@@ -1,4 +1,5 @@
-"""Where the partitions of the events topic end, asked apart from the worker's consumer, which may be what hangs."""
+"""Where the partitions of the events topic end, and what of them can be read: asked apart from the worker's consumer,
+which may be what hangs, or what passed records over."""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ class EventEnds(Protocol):
     def of(self, partitions: Sequence[int]) -> Mapping[int, int] | None:
         """One past the last offset of each; None when Kafka does not answer."""
 
-    def can_be_read(self, partition: int, offset: int) -> bool:
-        """Whether there is a record at or after the offset."""
+    def first_from(self, partition: int, offset: int) -> int | None:
+        """The first offset, from ``offset`` on, of which there is a record; None where there is none, or no answer."""
 
 
 class KafkaEventEnds:
-    """Asks with a client of its own, which joins no group."""
+    """Asks with a client of its own, which joins no group. To be asked by one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._topic = f"{settings.topic_prefix}.events"
@@ -35,6 +36,7 @@ class KafkaEventEnds:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_uncommitted",
+                "auto.offset.reset": "earliest",  # of what was deleted
                 "error_cb": lambda error: None,
             }
         )
@@ -51,11 +53,12 @@ class KafkaEventEnds:
         except KafkaException:
             return None
 
-    def can_be_read(self, partition: int, offset: int) -> bool:
-        """Whether there is a record at or after the offset."""
+    def first_from(self, partition: int, offset: int) -> int | None:
+        """The first offset, from ``offset`` on, of which there is a record; None where there is none, or no answer."""
         self._consumer.assign([TopicPartition(self._topic, partition, offset)])
         try:
             message = self._consumer.poll(ANSWER_SECONDS)
         finally:
             self._consumer.unassign()
-        return message is not None and message.error() is None
+        found = message is not None and message.error() is None and message.offset() >= offset
+        return message.offset() if found else None

@@ -26,6 +26,7 @@ class Told:
     skipped: dict[Skipped, int] = field(default_factory=dict)
     unscored: dict[Unscored, int] = field(default_factory=dict)
     withheld_alerts: dict[tuple[str, Withheld], int] = field(default_factory=dict)
+    missing: int = 0
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 Around a rebalance Faust may drop records it had fetched and go on behind them, and then commits over the gap. The
 state's own position is the truth: a record beyond it means that some are missing, so they are asked for again, and
-whatever comes of the old flow until they do is left out (it will come again, in its turn). A gap that is still there
-when Kafka has been asked again is Kafka's own: records it no longer has, or the marks of transactions. Where there is
-one there are more, so they are then believed, until the next rebalance.
+whatever comes of the old flow until they do is left out (it will come again, in its turn). However long they do not
+come, a gap is believed on Kafka's own word alone: records it no longer has, or the marks of transactions. Where there
+is one there are more, so they are then believed, until the next rebalance.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from streams.engine.raw_record import Record
 ASK_AGAIN_SECONDS: Final = 2.0
 """A fetch under way may undo a rewind; it is over within this time, and the next rewind holds."""
 
-ASKS: Final = 5
-"""So often, `ASK_AGAIN_SECONDS` apart, a gap is asked about before it is believed."""
+ASKS_AT_REST: Final = 5
+"""So often what may lie before the end of a partition is asked for while nothing comes."""
 
 
 class Continuity:
@@ -30,7 +30,6 @@ class Continuity:
         self.missing = 0  # offsets that Kafka itself does not have
         self._rewound_at: float | None = None
         self._highest = -1
-        self._asked = 0
         self._has_own_gaps = False
         self._rested_at = (-1, -1)
         self._rests = 0
@@ -50,17 +49,15 @@ class Continuity:
             if self._rewound_at is not None and record.offset > self._highest:
                 self._highest = record.offset  # of the old flow still
                 self.left_out += 1
-            elif record.offset > self.position and self._asked < ASKS and not self._has_own_gaps:
+            elif record.offset > self.position and not self._has_own_gaps:
                 self._highest = max(self._highest, record.offset)
                 self.left_out += 1
                 if self._rewound_at is None or now - self._rewound_at >= ASK_AGAIN_SECONDS:
                     self._rewound_at = now
-                    self._asked += 1
                     rewind = self.position
             else:
-                self._has_own_gaps |= record.offset > self.position
                 self.missing += max(0, record.offset - self.position)
-                self._rewound_at, self._highest, self._asked = None, -1, 0
+                self._rewound_at, self._highest = None, -1
                 self.position = max(self.position, record.offset + 1)
                 admitted.append(record)
         return admitted, rewind if self._rewound_at is not None else None
@@ -75,6 +72,13 @@ class Continuity:
             and all(record.offset == at for at, record in enumerate(records, self.position))
         )
 
+    def goes_on_at(self, offset: int) -> None:
+        """Kafka says that this is the first record there is, from the position on."""
+        if offset > self.position:
+            self.missing += offset - self.position
+            self.position = offset
+            self._has_own_gaps = True
+
     def after_rebalance(self) -> None:
         """Suspect every gap again."""
         self._has_own_gaps = False
@@ -84,7 +88,6 @@ class Continuity:
         if self._rewound_at is None or now - self._rewound_at < ASK_AGAIN_SECONDS:
             return None
         self._rewound_at = now
-        self._asked += 1
         return self.position
 
     def rewind_at_rest(self, end: int) -> int | None:
@@ -97,4 +100,4 @@ class Continuity:
         if (self.position, end) != self._rested_at:
             self._rested_at, self._rests = (self.position, end), 0
         self._rests += 1
-        return self.position if self._rests <= ASKS else None
+        return self.position if self._rests <= ASKS_AT_REST else None

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted
 
 from streams.kafka.control_records import heartbeat_headers
+from streams.kafka.event_ends import EventEnds
 from streams.kafka.groups import aiokafka_config
 from streams.kafka.topics import DEAD_LETTER_BYTES
 from streams.settings import Settings
@@ -67,9 +68,13 @@ END_SECONDS: Final = 5.0
 class FaustSource:
     """The events topic as the app's consumer reads it."""
 
-    def __init__(self, app: faust.App, topic: str) -> None:
+    def __init__(self, app: faust.App, topic: str, ask_apart: Callable[[], EventEnds]) -> None:
+        """``ask_apart`` opens a client beside the app's consumer; it is called when there is something to ask."""
         self._app = app
         self._topic = topic
+        self._ask_apart = ask_apart
+        self._asked_apart: EventEnds | None = None
+        self._asking = asyncio.Lock()
 
     def _tp(self, partition: int) -> faust.types.TP:
         return faust.types.TP(self._topic, partition)
@@ -85,6 +90,12 @@ class FaustSource:
         if tp in self._app.consumer.assignment():
             self._app.consumer.resume_partitions([tp])
         await self._app.consumer.seek(tp, offset)
+
+    async def first_from(self, partition: int, offset: int) -> int | None:
+        """The first offset of which there is a record: asked apart, since the consumer may have passed records over."""
+        async with self._asking:
+            self._asked_apart = self._asked_apart or self._ask_apart()
+            return await asyncio.to_thread(self._asked_apart.first_from, partition, offset)
 
     def last_known_end(self, partition: int) -> int | None:
         """One past the last offset, as the last fetch told; None before the first."""

@@ -170,6 +170,12 @@ class Intake:
             await self._rewind(one, again)
 
     async def _rewind(self, one: Assigned, offset: int) -> None:
-        log.warning("records were passed over; reading again", partition=one.partition.number, offset=offset)
+        number = one.partition.number
+        first = await self._source.first_from(number, offset)
+        if first is not None and first > offset and one.flow.position == offset:
+            log.warning("Kafka has no such records, or no longer", partition=number, offset=offset, until=first)
+            one.flow.goes_on_at(first)
+            offset = first
+        log.warning("records were passed over; reading again", partition=number, offset=offset)
         self._metrics.rewinds.inc()
-        await self._source.rewind(one.partition.number, offset)
+        await self._source.rewind(number, offset)

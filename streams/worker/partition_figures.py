@@ -37,6 +37,8 @@ class PartitionFigures:
         if math.isfinite(one.partition.watermark.value):
             metrics.watermark.labels(label).set(one.partition.watermark.value)
         metrics.next_offset.labels(label).set(one.flow.position)
+        metrics.missing.inc(one.flow.missing - one.told.missing)
+        one.told.missing = one.flow.missing
         self._show_lag(one, label)
         metrics.live_cascades.labels(label).set(len(one.partition.store))
         metrics.live_bytes.labels(label).set(one.partition.store.bytes)

@@ -14,6 +14,9 @@ class Source(Protocol):
     async def rewind(self, partition: int, offset: int) -> None:
         """Deliver again from ``offset`` on."""
 
+    async def first_from(self, partition: int, offset: int) -> int | None:
+        """The first offset, from ``offset`` on, of which there is a record; None where that cannot be told."""
+
     async def end(self, partition: int) -> int | None:
         """One past the last offset there is; None where that cannot be told."""
 

@@ -50,12 +50,19 @@ class Tape:
         self.first = 0
         self.rewinds: list[tuple[int, int]] = []
         self.ends: dict[int, int] = {}
+        self.offsets: Sequence[int] | None = None
+        """Of the records that there are; None: whichever is asked for."""
 
     async def earliest(self, partition: int) -> int:
         return self.first
 
     async def rewind(self, partition: int, offset: int) -> None:
         self.rewinds.append((partition, offset))
+
+    async def first_from(self, partition: int, offset: int) -> int | None:
+        if self.offsets is None:
+            return offset
+        return next((there for there in self.offsets if there >= offset), None)
 
     async def end(self, partition: int) -> int | None:
         return self.ends.get(partition)

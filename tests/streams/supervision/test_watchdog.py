@@ -99,8 +99,8 @@ class Ends:
     def of(self, partitions: Sequence[int]) -> Mapping[int, int] | None:
         return self.end_of
 
-    def can_be_read(self, partition: int, offset: int) -> bool:
-        return self.readable
+    def first_from(self, partition: int, offset: int) -> int | None:
+        return offset if self.readable else None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.raw_record import Record
-from streams.worker.continuity import ASK_AGAIN_SECONDS, ASKS, Continuity
+from streams.worker.continuity import ASK_AGAIN_SECONDS, ASKS_AT_REST, Continuity
 
 
 def records(*offsets: int) -> list[Record]:
@@ -40,18 +40,32 @@ def test_repeats_are_admitted_and_move_nothing() -> None:
     assert (offsets(admitted), rewind, flow.position) == ([7, 8, 9, 10], None, 11)
 
 
-def test_a_gap_of_kafkas_own_is_accepted_after_asking() -> None:
+def test_a_gap_is_asked_about_for_ever_while_kafka_does_not_say_that_it_is_its_own() -> None:
+    """A rebalance that takes its time lets no record come, however often it is asked for."""
     flow = Continuity(2)
     assert flow.admit(records(6, 7), now=0.0)[1] == 2
-    assert flow.admit(records(6, 7), now=1.0) == ([], None), "a fetch under way may have undone the rewind"
-    for asked in range(2, ASKS + 1):
+    for asked in range(1, 100):
         assert flow.rewind_due(now=10.0 * asked) == 2
-    admitted, rewind = flow.admit(records(6, 7, 8), now=100.0)
+    flow.after_rebalance()
+    assert flow.admit(records(6, 7), now=991.0) == ([], None)
+    assert flow.admit(records(6, 7), now=992.0) == ([], 2)
+    admitted, rewind = flow.admit(records(2, 3, 4, 5, 6, 7), now=993.0)
+    assert (offsets(admitted), rewind, flow.missing) == ([2, 3, 4, 5, 6, 7], None, 0)
+
+
+def test_a_gap_of_kafkas_own_is_accepted_and_so_are_those_after_it() -> None:
+    flow = Continuity(2)
+    assert flow.admit(records(6, 7), now=0.0)[1] == 2
+    flow.goes_on_at(6)
+    admitted, rewind = flow.admit(records(6, 7, 8), now=1.0)
     assert (offsets(admitted), rewind) == ([6, 7, 8], None)
     assert flow.missing == 4
-    assert offsets(flow.admit(records(12), now=101.0)[0]) == [12], "a topic of transactions has many"
+    assert offsets(flow.admit(records(12), now=2.0)[0]) == [12], "a topic of transactions has many"
+    assert flow.missing == 7
+    flow.goes_on_at(11)
+    assert (flow.position, flow.missing) == (13, 7), "what was passed is passed"
     flow.after_rebalance()
-    assert flow.admit(records(20), now=102.0) == ([], 13)
+    assert flow.admit(records(20), now=3.0) == ([], 13)
 
 
 def test_a_rewind_that_was_undone_is_asked_for_again() -> None:
@@ -67,7 +81,7 @@ def test_a_rewind_that_was_undone_is_asked_for_again() -> None:
 def test_a_gap_at_the_very_end_is_found_when_nothing_comes() -> None:
     flow = Continuity(2)
     assert flow.rewind_at_rest(2) is None
-    assert [flow.rewind_at_rest(4) for _ in range(ASKS + 2)] == [2] * ASKS + [None, None]
+    assert [flow.rewind_at_rest(4) for _ in range(ASKS_AT_REST + 2)] == [2] * ASKS_AT_REST + [None, None]
     assert flow.rewind_at_rest(5) == 2, "more has come: ask again"
 
 

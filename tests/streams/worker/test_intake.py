@@ -83,6 +83,46 @@ async def test_records_that_were_passed_over_are_asked_for_and_nothing_is_lost(e
     assert restarted.value("cascadecast_rewinds_total") == 1
 
 
+async def test_records_that_do_not_come_for_long_are_not_given_up(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a partition that stays ours through a slow rebalance, after which the framework goes on behind a gap."""
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    records = [
+        Record(msgspec.json.encode(event), b"a", None, at, 0.0)
+        for at, event in enumerate(cascade_events("a", 1000.0, [float(age) for age in range(1, 9)]))
+    ]
+    await rig.core.ingest({0: records[:2]}, "t")
+    await rig.core.ingest({0: records[5:7]}, "t")
+    now = time.monotonic()
+    for asked in range(1, 30):
+        monkeypatch.setattr(time, "monotonic", lambda asked=asked: now + 3.0 * asked)
+        await rig.core.tick()
+    await rig.core.own({0})
+    await rig.core.ingest({0: records[5:7]}, "t")
+    assert rig.core.state_end(0) == 2
+    await rig.core.ingest({0: records[2:]}, "t")
+    assert (rig.core.state_end(0), rig.core.assigned[0].partition.store.get("a").size) == (9, 8)
+    assert set(rig.tape.rewinds) == {(0, 2)}
+    assert rig.value("cascadecast_offsets_missing_total") == 0
+
+
+async def test_what_kafka_itself_does_not_have_is_counted_and_the_rest_is_read(engine_settings: Settings) -> None:
+    rig = Rig(engine_settings)
+    await rig.core.own({0})
+    records = [
+        Record(msgspec.json.encode(event), b"a", None, 10 + at, 0.0)
+        for at, event in enumerate(cascade_events("a", 1000.0, [1.0, 2.0]))
+    ]
+    rig.tape.offsets = [10, 11, 12]
+    await rig.core.ingest({0: records[1:]}, "t")
+    assert (rig.core.state_end(0), rig.tape.rewinds) == (10, [(0, 10)])
+    await rig.core.ingest({0: records}, "t")
+    assert (rig.core.state_end(0), rig.core.assigned[0].partition.store.get("a").size) == (13, 2)
+    assert rig.value("cascadecast_offsets_missing_total") == 10
+
+
 async def test_records_that_lie_in_kafka_while_none_comes_are_asked_for(
     engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
