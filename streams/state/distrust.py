@@ -37,6 +37,10 @@ class Distrust:
         self._noted(partition).unlink(missing_ok=True)
         self._removed(partition).unlink(missing_ok=True)
 
+    def was_removed(self, partition: int) -> bool:
+        """Whether its copy was made anew by this start of the worker, and nobody has said since that it is whole."""
+        return self._removed(partition).exists()
+
     def remove_copies(self, copy_of: Callable[[int], Path]) -> list[int]:
         """Remove the copies that are not trusted, before anything opens them; returns their partitions."""
         numbers = sorted(int(noted.name) for noted in self._directory.glob("*") if noted.name.isdecimal())

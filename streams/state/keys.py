@@ -55,6 +55,12 @@ class LogRecord:
     value: bytes
 
 
+def number_of(key: bytes) -> int:
+    """Of a record of the log, by its key: its sequence, which goes on through all epochs."""
+    number: int = _UNOWNED.unpack_from(key)[1]
+    return number
+
+
 def new_owner() -> int:
     """A number that no other owner has, but for one chance in four billion."""
     return 1 + secrets.randbelow((1 << 32) - 1)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
+
+import structlog
 
 from graph import Cascade
 from streams.alerts.standings import Mark, Step
@@ -28,13 +30,15 @@ from streams.scoring.learning import NOTHING
 from streams.state.chunks import Chunk, Chunks
 from streams.state.condemned import Cleaned, Condemned
 from streams.state.footprints import Footprint
-from streams.state.keys import LogPosition, LogRecord, in_order, new_owner
+from streams.state.keys import LogPosition, LogRecord, in_order, new_owner, number_of
 from streams.state.live_chunks import LiveChunks
 from streams.state.parts import joined, split, whole
 from streams.state.segments import STATE_VERSION, Segment, Waiting, WaitingForecast, pack, unpack
-from streams.state.squeezing import StateError
+from streams.state.squeezing import StateError, damaged
 from streams.state.store import SegmentStore
 from streams.state.stored_times import StoredClock
+
+_log = structlog.get_logger("cascadecast.state")
 
 LIFE: Final = 1 << 24
 """Chunks one life of a cascade may have: one a batch, so years of them."""
@@ -144,6 +148,7 @@ class SegmentLog:
             if last.learned is not None:
                 learned, self._learned_in = last.learned, one.keys[0]
         if last is not None:
+            self._must_begin_at(last.begins, records[0].position.sequence)
             self._restore(partition, live, left, last)
             _restore_schedule(partition, waiting, last.unforecast_since)
             self._learned = NOTHING if learned is None else Learned.restore(learned)
@@ -151,6 +156,15 @@ class SegmentLog:
             self._alerts = alerts.snapshot
             alerts.restore(partition.alerts, last.unforecast_since)
         return len(self._segments)
+
+    def _must_begin_at(self, number: int | None, begins: int) -> None:
+        """A copy whose first records were never read looks like one whose first records were cleaned."""
+        if number is None or begins <= number:
+            return
+        if not self._store.is_all_there_is():
+            raise damaged(f"the first {begins - number} of its records are missing")
+        # A former owner may have cleaned them after its successor had read them.
+        _log.warning("the state lacks records that its last one counted on", records=begins - number)
 
     def _restore(self, partition: Partition, live: LiveChunks, left: dict[str, float], last: Segment) -> None:
         self.next_offset = last.next_offset
@@ -214,6 +228,7 @@ class SegmentLog:
         again: tuple[list[Step], list[Mark]] = ([], []),
         *,
         opens: bool = False,
+        doomed: Collection[bytes] = (),
     ) -> int:
         since = partition.unforecast_since()
         journal = partition.alerts.journal
@@ -237,6 +252,7 @@ class SegmentLog:
             alerts if newly_alerted else None,
             again[0] + steps,
             again[1] + marks,
+            next((number_of(key) for key in self._segments if key not in doomed), self._sequence),
         )
         records = split(pack(segment))
         keys = self._next_keys(len(records), self._newest.position if opens and self._newest is not None else None)
@@ -308,11 +324,8 @@ class SegmentLog:
                 self._alerts_in = None
         if not doomed:
             return 0
-        # The survivors are durable before what they survived from is gone.
-        needed_again = any((chunks, pending, left, kept, *again))
-        needed_again |= self._learned_in is None and self._learned is not NOTHING
-        needed_again |= self._alerts_in is None and self._alerts is not None
-        written = await self._write(partition, chunks, pending, left, kept, again) if needed_again else 0
+        # The survivors, and where the log begins from now on, are durable before what they survived from is gone.
+        written = await self._write(partition, chunks, pending, left, kept, again, doomed=doomed)
         for key in doomed:
             keys = [key, *self._further.pop(key, ())]
             self._condemned.add(Cleaned(self.next_offset, keys, self._segments.pop(key)))

@@ -78,6 +78,7 @@ class Segment(msgspec.Struct, array_like=True, frozen=True):
     alerts: bytes | None = None  # the ledger of alerts at the slot of unforecast_since, where it has changed
     steps: list[Step] = []  # what forecasts and event time changed in it since
     marks: list[Mark] = []  # posts with open alerts that left memory
+    begins: int | None = None  # number of the oldest record that was not about to go; None where it was not told yet
 
 
 class _InRows(msgspec.Struct, array_like=True, frozen=True):

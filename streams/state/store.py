@@ -30,6 +30,9 @@ class SegmentStore(Protocol):
     def trust(self) -> None:
         """What is here is whole."""
 
+    def is_all_there_is(self) -> bool:
+        """Whether no other copy holds more: this is the only one, or was made anew from that."""
+
 
 class MemorySegmentStore:
     """Segments in a dictionary: for reading a log that came from elsewhere, and for tests."""
@@ -62,3 +65,7 @@ class MemorySegmentStore:
 
     def trust(self) -> None:
         """There is no other copy."""
+
+    def is_all_there_is(self) -> bool:
+        """There is no other copy."""
+        return True

@@ -75,6 +75,10 @@ class TableSegmentStore(SegmentStore):
         """What is here is whole."""
         self._distrust.forget(self._partition)
 
+    def is_all_there_is(self) -> bool:
+        """Whether all of the changelog was read by this start of the worker."""
+        return self._distrust.was_removed(self._partition)
+
     async def _send(self, key: bytes, value: bytes | None) -> None:
         topic = self._table.changelog_topic.get_topic_name()
         acknowledged = await self._table.app.producer.send(topic, key, value, self._partition, None, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -17,6 +18,15 @@ from streams.engine.inference import ForecastService
 from streams.engine.partition import Partition
 from streams.engine.raw_record import Record
 from streams.settings import Settings
+from streams.state.store import MemorySegmentStore
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_copies() -> Iterator[None]:
+    """Stores in memory stand for a worker's copies, behind which the changelog is: a log that lacks its first records
+    is refused, in whatever way it came to lack them."""
+    with patch.object(MemorySegmentStore, "is_all_there_is", return_value=False):
+        yield
 
 
 class Doubling(Forecaster):

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from graph import Event, Kind
 from streams.engine.changes import Fate
@@ -18,7 +19,9 @@ from streams.engine.partition import Partition
 from streams.settings import Settings
 from streams.state import log as segment_log
 from streams.state import parts as segment_parts
+from streams.state.keys import in_order, number_of
 from streams.state.log import SegmentLog
+from streams.state.squeezing import DamagedStateError
 from streams.state.store import MemorySegmentStore
 from tests.streams.conftest import apply, cascade_events, random_stream
 from tests.streams.engine.test_partition import drain, settings
@@ -189,6 +192,22 @@ def test_an_earlier_owner_that_writes_after_it_was_replaced_is_ignored() -> None
     assert state_of(again) == state_of(owner)
 
 
+def test_where_there_is_no_other_copy_a_log_without_its_first_records_is_all_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemorySegmentStore()
+    partition, log = recovered(store, settings())
+    asyncio.run(feed(partition, log, random_stream(6), 10))
+    oldest = in_order(store.segments.items())[0].key
+    monkeypatch.setattr(MemorySegmentStore, "is_all_there_is", lambda _: True)
+    del store.segments[oldest]
+    with capture_logs() as told:
+        recovered(store, settings())
+    assert [(one["event"], one["records"]) for one in told] == [
+        ("the state lacks records that its last one counted on", 1)
+    ]
+
+
 def test_a_write_that_the_earlier_owner_had_in_flight_is_ignored_too() -> None:
     """The old owner's segment lands after the new one read the log, before the new one's first."""
     config = settings()
@@ -295,6 +314,31 @@ def test_the_log_stays_in_proportion_to_what_lives(monkeypatch: pytest.MonkeyPat
     assert again_log.needed_bytes == log.needed_bytes
     # What left is still known after its segment is gone: a straggler does not start it anew.
     assert not again.apply_events([events[0]]).touched
+
+
+@pytest.mark.parametrize("cleaned", [False, True])
+@pytest.mark.parametrize("owners", [1, 3])
+def test_a_copy_without_its_first_records_is_found_out(
+    cleaned: bool, owners: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are, as long as one is left: it looks like a log whose first records were cleaned."""
+    monkeypatch.setattr(segment_log, "MINIMUM_CLEANING_BYTES", 20_000 if cleaned else 1 << 30)
+    events, store = days(12), MemorySegmentStore()
+    for owner in range(owners):
+        partition, log = recovered(store, SHORT_LIVES)
+        part = len(events) // owners
+        for at in range(owner * part, (owner + 1) * part, 50):
+            changes = partition.apply_events(events[at : min(at + 50, (owner + 1) * part)])
+            drain(partition)
+            asyncio.run(log.append(partition, changes, at + 50))
+    whole = [record.key for record in in_order(store.segments.items())]
+    assert (number_of(whole[0]) > 0) == cleaned
+    for missing in range(1, len(whole)):
+        copy = MemorySegmentStore({key: store.segments[key] for key in whole[missing:]})
+        with pytest.raises(DamagedStateError, match=f"the first {missing} of its records are missing"):
+            SegmentLog(copy).load(Partition(0, SHORT_LIVES))
+    again, _ = recovered(store, SHORT_LIVES)
+    assert state_of(again) == state_of(partition)
 
 
 def shifted(events: list[Event], life: int, seconds: float) -> list[Event]:
