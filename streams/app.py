@@ -35,6 +35,7 @@ from streams.web.routes import add_routes
 from streams.web.tokens import may_read
 from streams.worker import huge_pages
 from streams.worker.batched_transport import BatchedTransport, Fetched
+from streams.worker.careful_transport import CarefulTransport
 from streams.worker.core import IDLE_CHECK_SECONDS, WorkerCore
 from streams.worker.faust_clients import (
     MAX_REQUEST_BYTES,
@@ -171,6 +172,8 @@ def build_app(
     if settings.batched_delivery:
         gathering = Gathering(core.intake, settings.batch_within_seconds, GATHERED_BATCHES * settings.batch_max_events)
         app.transport = BatchedTransport(app, source.get_topic_name(), core.state_end, core.committed, gathering)
+    else:
+        app.transport = CarefulTransport(app.conf.broker_consumer, app)
     _add_agent(app, core, source, settings, partitions)
     changelogs = FaustChangelogs(app)
     watchdog = Watchdog(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
-from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.worker.batched_transport import FETCH_WAIT_MS, BatchedTransport, Wanted, folded
+from streams.worker.batched_transport import BatchedTransport, folded
 from streams.worker.gathering import Gathering
 from tests.streams.worker.test_gathering import Working
 
@@ -39,7 +36,6 @@ class Consuming:
             app, EVENTS, state_ends.get, self._committed, Gathering(self.worker, 0.0, 1000)
         )
         self.fetched: dict[TP, list[ConsumerRecord]] = {}
-        self.asked_for: Any = None
         self.delivered: list[Any] = []
         self.accepts, self.accepted = True, dict[int, int]()
         self.consumer = app.transport.create_consumer(
@@ -63,8 +59,7 @@ class Consuming:
         return self.accepts
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[ConsumerRecord]]:
-        del timeout
-        self.asked_for = active_partitions
+        del active_partitions, timeout
         fetched, self.fetched = self.fetched, {}
         return fetched
 
@@ -111,84 +106,6 @@ async def test_what_was_gathered_of_partitions_that_moved_meanwhile_is_left_out(
 
     consuming.worker.busy_looks, consuming.worker.on_wait = 1, move
     assert await consuming.messages(record(EVENTS, 0, 7)) == []
-
-
-async def test_a_broker_is_asked_to_wait_less_than_faust_would(consuming: Consuming) -> None:
-    client = consuming.thread._create_worker_consumer(consuming.consumer.transport)
-    assert client._fetch_max_wait_ms == FETCH_WAIT_MS
-
-
-class Fetched:
-    """What a client has fetched of a partition from the beginning on."""
-
-    def __init__(self, partition: TP, count: int) -> None:
-        self.next_fetch_offset = 0
-        self._records = [record(partition.topic, partition.partition, offset) for offset in range(count)]
-
-    def __iter__(self) -> Iterator[ConsumerRecord]:
-        for one in self._records:
-            self.next_fetch_offset = one.offset + 1
-            yield one
-
-
-def client_with(fetched: dict[TP, Fetched]) -> Fetcher:
-    """A client's fetcher that has fetched this and is asked for it."""
-    assignment = SimpleNamespace(
-        active=True,
-        state_value=lambda tp: SimpleNamespace(paused=False, position=0, consumed_to=lambda offset: None),
-    )
-    client = Fetcher.__new__(Fetcher)
-    client._subscriptions = SimpleNamespace(reassignment_in_progress=False, is_assigned=lambda tp: True)
-    client._wait_consume_future = None
-    client._records = {
-        tp: FetchResult(tp, assignment=assignment, partition_records=one, backoff=0) for tp, one in fetched.items()
-    }
-    return client
-
-
-async def test_where_nothing_is_wanted_any_more_nothing_is_fetched() -> None:
-    """Faust empties its set of partitions when a recovery is done, while the client waits for records."""
-    copy = TP(CHANGELOG, 2)
-    recovering = {TP(CHANGELOG, 0)}
-    client = client_with({copy: Fetched(copy, 3)})
-    wanted = Wanted(recovering)
-    recovering.clear()
-    assert await client.fetched_records(wanted, 0) == {}
-    recovering.add(copy)
-    assert [one.offset for one in (await client.fetched_records(wanted, 0))[copy]] == [0, 1, 2], "in its turn"
-
-
-async def test_to_the_client_an_empty_set_is_every_partition() -> None:
-    """Once this fails it is not any more, and `Wanted` can go."""
-    copy = TP(CHANGELOG, 2)
-    assert list(await client_with({copy: Fetched(copy, 3)}).fetched_records(set(), 0)) == [copy]
-
-
-async def test_faust_asks_for_what_is_wanted(consuming: Consuming) -> None:
-    active = {TP(EVENTS, 0)}
-    await consuming.consumer._getmany(active, 0.0)
-    active.clear()
-    assert bool(consuming.asked_for)
-    assert TP(EVENTS, 0) not in consuming.asked_for
-    await consuming.consumer._getmany(None, 0.0)
-    assert consuming.asked_for is None
-
-
-async def test_a_seek_goes_to_the_thread_of_the_client(consuming: Consuming, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_thread, sought = False, list[tuple[TP, int, bool]]()
-
-    async def call_thread(function: Callable[[], Awaitable[None]]) -> None:
-        nonlocal in_thread
-        in_thread = True
-        await function()
-        in_thread = False
-
-    monkeypatch.setattr(consuming.thread, "call_thread", call_thread)
-    monkeypatch.setattr(consuming.thread, "seek", lambda tp, offset: sought.append((tp, offset, in_thread)))
-    consuming.consumer._thread = consuming.thread
-    await consuming.consumer.seek(TP(EVENTS, 0), 5)
-    assert sought == [(TP(EVENTS, 0), 5, True)]
-    assert consuming.consumer._read_offset[TP(EVENTS, 0)] == 5
 
 
 async def test_other_topics_are_delivered_record_by_record(consuming: Consuming) -> None:
@@ -258,6 +175,6 @@ async def test_what_the_group_has_accepted_is_told_and_what_it_refused_is_not(co
 
 def test_the_private_methods_of_faust_are_still_there() -> None:
     own = vars(BatchedTransport.Consumer)
-    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset", "_commit", "_new_consumer_thread"):
+    for name in ("_getmany", "_to_message", "_add_gap", "_new_offset", "_commit"):
         assert name in own
         assert asyncio.iscoroutinefunction(getattr(driver.Consumer, name)) is asyncio.iscoroutinefunction(own[name])
