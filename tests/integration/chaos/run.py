@@ -91,6 +91,8 @@ def cheap_blend(directory: Path) -> Path:
 def run(seed: int, pool: Pool, models_dir: Path, plan: Plan, keep: Path | None = None) -> dict[str, Any]:
     """Run a seed and compare. What the processes said is kept under ``keep`` (else a temporary directory) if not all
     is equal; the verdict says where."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=keep))
     stream = make_stream(pool, seed, plan.events)
     faults = plan.schedule(seed)
