@@ -48,6 +48,7 @@ def kafka(kafka_jars: None) -> Iterator[EmbeddedBroker]:
     with EmbeddedBroker() as broker:
         yield broker
         pid, port, directory = broker.pid, broker.port, broker.directory
+        broker.kill()  # to end cleanly, with the topics of all tests, takes it half a minute
     assert_gone(pid, port)
     assert not directory.exists(), f"{directory} was left behind"
 

@@ -28,31 +28,30 @@ def test_a_torn_copy_is_read_anew(kafka: EmbeddedBroker, topic_prefix: str, tmp_
             )
             settle(stream, [worker])
         live, positions = live_cascades(worker), worker.positions()
-        for number, complaint in ((1, "missing between others"), (0, "the first 1 of its records are missing")):
-            assert worker.terminate() == 0
-            (copy,) = worker.data_dir.glob("**/segments-1.db")
-            take_record(copy, number)
+        assert worker.terminate() == 0
+        (copy,) = worker.data_dir.glob("**/segments-1.db")
+        take_first_record(copy)
 
-            worker.start()
-            assert worker.process is not None
-            assert worker.process.wait(60.0) == EXIT_FAULT
-            assert complaint in worker.log_path.read_text()
+        worker.start()
+        assert worker.process is not None
+        assert worker.process.wait(60.0) == EXIT_FAULT
+        assert "the first 1 of its records are missing" in worker.log_path.read_text()
 
-            worker.start().wait_ready()
-            assert live_cascades(worker) == live
-            assert worker.positions() == positions
-            assert worker.log_path.read_text().count("state was damaged; reading the changelog") == 2 - number
-            assert list((worker.data_dir / "distrusted").iterdir()) == []
+        worker.start().wait_ready()
+        assert live_cascades(worker) == live
+        assert worker.positions() == positions
+        assert "state was damaged; reading the changelog" in worker.log_path.read_text()
+        assert list((worker.data_dir / "distrusted").iterdir()) == []
 
 
 def live_cascades(worker: Worker) -> float:
     return sum(value for name, value in worker.metrics().items() if name.startswith("cascadecast_live_cascades"))
 
 
-def take_record(copy: Path, number: int) -> None:
-    """By its place in the order of the log; not the last."""
+def take_first_record(copy: Path) -> None:
+    """Which no gap between others gives away."""
     store = Rdict(str(copy), options=Options(raw_mode=True), access_type=AccessType.read_write())
     keys = sorted(key for key in map(bytes, store.keys()) if not key.startswith(b"__faust"))
     assert len(keys) >= 3
-    del store[keys[number]]
+    del store[keys[0]]
     store.close()

@@ -30,7 +30,10 @@ from streams.worker.outputs import DirectOutputs
 from tests.streams.conftest import Doubling, cascade_events, random_stream
 from tests.streams.worker_rig import Outbox, Tape, value
 
-ENGINE = Settings(models=("doubling",), allowed_lateness_seconds=0, forecast_delay_seconds=60, inference_batch=8)
+ENGINE = Settings(
+    models=("doubling",), allowed_lateness_seconds=0, forecast_delay_seconds=60, inference_batch=8,
+    drain_timeout_seconds=2.0,  # some tests leave forecasts due that nobody makes
+)  # fmt: skip
 
 
 def recorded(events: list[Event], offset: int = 0, broker_time: float = 0.0) -> list[Record]:
