@@ -157,14 +157,14 @@ class SegmentLog:
             alerts.restore(partition.alerts, last.unforecast_since)
         return len(self._segments)
 
-    def _must_begin_at(self, number: int | None, begins: int) -> None:
+    def _must_begin_at(self, told: int | None, found: int) -> None:
         """A copy whose first records were never read looks like one whose first records were cleaned."""
-        if number is None or begins <= number:
+        if told is None or found <= told:
             return
         if not self._store.is_all_there_is():
-            raise damaged(f"the first {begins - number} of its records are missing")
+            raise damaged(f"the first {found - told} of its records are missing")
         # A former owner may have cleaned them after its successor had read them.
-        _log.warning("the state lacks records that its last one counted on", records=begins - number)
+        _log.warning("the state lacks records that its last one counted on", records=found - told)
 
     def _restore(self, partition: Partition, live: LiveChunks, left: dict[str, float], last: Segment) -> None:
         self.next_offset = last.next_offset
