@@ -56,6 +56,10 @@ log = structlog.get_logger("cascadecast.app")
 EXIT_FAULT: Final = 70
 """EX_SOFTWARE: the worker met something it must not go on from; an orchestrator restarts it, and it recovers."""
 
+METADATA_SECONDS: Final = 30
+"""At most so old is what the leader of the group knows of topics. Where a broker that comes back told it of none, it
+gives nobody a partition until it looks again: a client left to itself does so after five minutes."""
+
 SHUTDOWN_SLACK_SECONDS: Final = 10.0
 """For leaving the group and closing files after the drain."""
 
@@ -112,6 +116,7 @@ def build_app(
         producer_max_request_size=MAX_REQUEST_BYTES,
         producer_request_timeout=settings.delivery_timeout_seconds,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         Worker=BoundedWorker,
         web_host=settings.http_host,
         web_port=settings.http_port,

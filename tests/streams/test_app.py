@@ -27,6 +27,10 @@ def test_what_is_under_way_to_a_copy_survives_that_flow_resumes(tmp_path: Path) 
     assert app.tables.changelog_queue in app.flow_control._queues
 
 
+def test_topics_that_a_leader_did_not_find_are_looked_for_again_soon(tmp_path: Path) -> None:
+    assert built(tmp_path).conf.consumer_metadata_max_age_ms == 30_000, "until then nobody has a partition"
+
+
 def test_a_copy_that_is_not_trusted_is_gone_before_anything_opens_it(tmp_path: Path) -> None:
     copy = built(tmp_path).tables["segments"].data.partition_path(1)
     copy.mkdir(parents=True)
